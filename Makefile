@@ -1,0 +1,47 @@
+# Everything starts from a fresh clone: each target makes what it needs first, and is quick the second time.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help run test check format lock clean
+
+help: ## what this Makefile can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@echo "==> installing locked dependencies into $(VENV) (once; about a minute)"
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Sluice needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(INSTALLED)
+
+run: $(INSTALLED) ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
+	@exec $(BIN)/sluice up serve_config.yaml
+
+test: $(INSTALLED) ## every test (real Redis, real Ray Serve)
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## formatter, linter and types, as CI runs them
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(INSTALLED) ## rewrite the code in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(INSTALLED) ## make the lock files again from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url pyproject.toml -o requirements/runtime.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+
+clean: ## remove what the other targets made (the log of the embedded Redis included)
+	rm -rf $(VENV) .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis

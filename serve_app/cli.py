@@ -1,0 +1,5 @@
+"""The command line (console script `sluice`)."""
+
+
+def main() -> None:
+    raise SystemExit("not built yet")

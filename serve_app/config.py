@@ -1,0 +1,114 @@
+"""The typed `args` of an application in serve_config.yaml.
+
+This module owns the schema only. Reading and checking the whole file is `serve_app.config_file`; the catalogue
+(tenants, keys, policies), which may change while the application runs, is `policies.catalogue`.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Settings(BaseModel):
+    """Base of every settings model: a key that is not known is an error, and values do not change later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RedisSettings(Settings):
+    """Where the log is kept."""
+
+    url: str = "embedded"
+    """`embedded`: a redis-server process of our own under `state_dir`. Otherwise the address of yours:
+    `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path.sock`, `redis+sentinel://host:26379/primary-name`,
+    `redis+cluster://host:6379`."""
+
+    key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.-]{1,32}$")] = "sluice"
+    """First part of every key, so that several applications can share one Redis."""
+
+    deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    """How long one limit check may take before the policies' `on_redis_failure` decides, in milliseconds."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        if url != "embedded" and urlsplit(url).scheme not in REDIS_SCHEMES:
+            known = ", ".join(f"{scheme}://" for scheme in REDIS_SCHEMES)
+            raise ValueError(f"redis.url {url.split('@')[-1]!r} is neither 'embedded' nor one of {known}")
+        return url
+
+
+class HttpSettings(Settings):
+    """What the ingress accepts."""
+
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=1 << 30)] = 1 << 20
+    """A larger request body is answered with 413. Bytes."""
+
+    request_deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    """A request that is not finished by then is ended; no client header lifts it. Seconds."""
+
+    ratelimit_headers: Literal["openai", "ietf", "both"] = "both"
+    """Which families of rate-limit headers replies carry: OpenAI's `x-ratelimit-*`, the IETF draft's
+    `RateLimit` and `RateLimit-Policy`, or both."""
+
+
+class EngineSettings(Settings):
+    """What answers in a model's replicas."""
+
+    kind: Literal["simulated"] = "simulated"
+    """`simulated` answers with made-up words at a configured pace: for demos and load tests."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of that engine; checked by the engine itself before anything starts."""
+
+
+class ModelSettings(Settings):
+    """One model: a Ray Serve deployment `model-<name>`. Its replicas, slots (`max_ongoing_requests`) and
+    resources (`num_cpus`, `num_gpus`) are set under `deployments` in the same file, as in any Serve config."""
+
+    name: Name
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+
+
+class ApplicationArgs(Settings):
+    """`args` of the application whose `import_path` is `serve_app:build`."""
+
+    demo: bool = False
+    """Accept the well-known demo keys of the catalogue. Refused when Serve listens beyond loopback."""
+
+    state_dir: Path = Path(".sluice")
+    """Where the embedded Redis keeps its append-only file; relative to the directory of the start."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    models: Annotated[list[ModelSettings], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_once(self) -> "ApplicationArgs":
+        names = [model.name for model in self.models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"models: the name {twice[0]!r} is used {names.count(twice[0])} times; each must be unique")
+        return self
+
+
+def model_deployment_name(model: str) -> str:
+    """The name of the Serve deployment that runs `model`, as it is written under `deployments`."""
+    return f"model-{model}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listening address can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

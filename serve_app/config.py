@@ -95,7 +95,9 @@ class ApplicationArgs(Settings):
         names = [model.name for model in self.models]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"models: the name {twice[0]!r} is used {names.count(twice[0])} times; each must be unique")
+            raise ValueError(
+                f"models: the name {twice[0]!r} is used {names.count(twice[0])} times; each must be unique"
+            )
         return self
 
 

@@ -1,0 +1,255 @@
+"""The six entities: Tenant, UserAccount, ApiKey, ModelTier, Model, RateLimitPolicy.
+
+Each is a frozen, validated value that knows nothing of the others; what must hold between them (references, names
+used once) is checked by `policies.catalogue`.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
+
+MAX_COST = 10**9
+"""Largest cost of one charge, in its unit."""
+
+MAX_LIMIT = 10**12
+"""Largest limit of a policy, in its unit."""
+
+MIN_WINDOW_MS, MAX_WINDOW_MS = 100, 31 * 86_400_000
+"""Shortest and longest window: 100 ms and 31 days."""
+
+DEFAULT_LEASE_MS = 30_000
+"""How long a concurrency slot outlives a process that died without giving it back, where a policy names no window."""
+
+QOS_TIERS = ("internal", "premium", "standard", "batch")
+"""Bands of service, highest first."""
+
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+
+def parse_duration_ms(value: object) -> object:
+    """`"10s"`, `"1m30s"`, `"250ms"`, `"31d"` as milliseconds; whole numbers are milliseconds already."""
+    if not isinstance(value, str):
+        return value
+    parts = _DURATION.findall(value)
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise ValueError(
+            f"{value!r} is not a duration: write a number and ms, s, m, h or d, such as 10s, 250ms or 1m30s"
+        )
+    return sum(int(number) * _UNIT_MS[unit] for number, unit in parts)
+
+
+def format_duration(ms: int) -> str:
+    """The shortest way to write a duration: 90000 is `1m30s`, 0 is `0s`."""
+    out = ""
+    for unit, size in _UNIT_MS.items():
+        count, ms = divmod(ms, size)
+        out += f"{count}{unit}" if count else ""
+    return out or "0s"
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a point in time needs its zone: write 2027-01-01T00:00:00Z")
+    return value.astimezone(UTC)
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+"""Names of entities: letters, digits, `.`, `_`, `-` and `/` (models are often called `owner/name`)."""
+
+DurationMs = Annotated[
+    int,
+    BeforeValidator(parse_duration_ms),
+    Field(ge=MIN_WINDOW_MS, le=MAX_WINDOW_MS),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+]
+Moment = Annotated[datetime, AfterValidator(_aware)]
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+AnyOf = Annotated[tuple[Name, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One name or a list of names, any of which matches."""
+
+
+class Entity(BaseModel):
+    """Base of the entities: unknown fields are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tenant(Entity):
+    """A customer or a team: whom limits and service levels are agreed with."""
+
+    name: Name
+    qos_tier: Name = "standard"
+    """Band in which its requests wait when the GPUs are busy."""
+    weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    """Share of its band against the other tenants in it."""
+
+
+class UserAccount(Entity):
+    """A person or service of a tenant."""
+
+    name: Name
+    tenant: Name
+
+
+class Role(StrEnum):
+    """What an API key may do."""
+
+    INFERENCE = "inference"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    GATEWAY = "gateway"
+
+
+class ApiKey(Entity):
+    """A credential of a user. The key itself is never kept, only its SHA-256."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+    """The public part: a key reads `sk-<id>-<secret>`."""
+    user: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Lower-case hexadecimal SHA-256 of the whole key."""
+    role: Role = Role.INFERENCE
+    models: tuple[Name, ...] | None = None
+    """Models it may use; every model where absent."""
+    expires_at: Moment | None = None
+    revoked: bool = False
+    demo: bool = False
+    """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
+
+
+class ModelTier(Entity):
+    """A class of models that are limited together (small, large)."""
+
+    name: Name
+
+
+class Model(Entity):
+    """A model that clients may name."""
+
+    name: Name
+    tier: Name
+    pool: Name | None = None
+    """The deployment that runs it (`args.models[].name`); the model's own name where absent."""
+    aliases: tuple[Name, ...] = ()
+
+    @property
+    def pool_name(self) -> str:
+        return self.pool or self.name
+
+
+class Scope(StrEnum):
+    """What one window of a policy is kept for."""
+
+    GLOBAL = "GLOBAL"
+    TENANT = "TENANT"
+    API_KEY = "API_KEY"
+    MODEL = "MODEL"
+    MODEL_TIER = "MODEL_TIER"
+    USER_MODEL = "USER_MODEL"
+
+
+class Unit(StrEnum):
+    """What is counted."""
+
+    REQUESTS = "requests"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    TOTAL_TOKENS = "total_tokens"
+    CONCURRENT_REQUESTS = "concurrent_requests"
+
+
+class Mode(StrEnum):
+    """Whether a policy decides, only counts what it would have denied, or rests."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+class OnRedisFailure(StrEnum):
+    """What happens to a request when its windows cannot be read."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    LOCAL = "local"
+
+
+class Dimension(StrEnum):
+    """What a request has that a policy can match on or be split by."""
+
+    TENANT = "tenant"
+    USER = "user"
+    API_KEY = "api_key"
+    MODEL = "model"
+    MODEL_TIER = "model_tier"
+    QOS_TIER = "qos_tier"
+
+
+class Match(Entity):
+    """Conditions on a request; all that are given must hold, and a list holds when any of its names does."""
+
+    tenant: AnyOf | None = None
+    user: AnyOf | None = None
+    api_key: AnyOf | None = None
+    model: AnyOf | None = None
+    model_tier: AnyOf | None = None
+    qos_tier: AnyOf | None = None
+
+    def conditions(self) -> dict[str, tuple[str, ...]]:
+        """The conditions that are given, by dimension."""
+        return {name: names for name in type(self).model_fields if (names := getattr(self, name)) is not None}
+
+
+class RateLimitPolicy(Entity):
+    """Limits one unit over one window for each subject of its scope."""
+
+    name: Name
+    scope: Scope
+    unit: Unit = Unit.REQUESTS
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+    window: DurationMs = 0
+    """Milliseconds; written as `10s`, `1m`, `1h`, `1d`. For `concurrent_requests` it is the lease: how long a slot
+    outlives a process that died (30 s where absent)."""
+    match: Match = Match()
+    per: tuple[Dimension, ...] = ()
+    mode: Mode = Mode.ENFORCE
+    on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lease(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "window" not in data:
+            if data.get("unit") != Unit.CONCURRENT_REQUESTS:
+                raise ValueError("window: missing; write how long the limit looks back, such as 10s, 1m or 1d")
+            data = {**data, "window": DEFAULT_LEASE_MS}
+        return data
+
+    @field_validator("per")
+    @classmethod
+    def _dimensions_once(cls, per: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+        if len(set(per)) != len(per):
+            raise ValueError(f"per: {[str(d) for d in per]} names a dimension twice")
+        return per
+
+    @property
+    def is_lease(self) -> bool:
+        """Whether what it counts is held and given back, rather than spent."""
+        return self.unit is Unit.CONCURRENT_REQUESTS

@@ -1,0 +1,44 @@
+"""Every error that `policies` raises. Drivers' errors are mapped to these in `policies.store`, nowhere else."""
+
+
+class PoliciesError(Exception):
+    """Base of all."""
+
+
+class InvalidChargeError(PoliciesError, ValueError):
+    """What was asked makes no sense (a cost below 1, the same window charged twice). A fault of the caller."""
+
+
+class CostExceedsLimitError(PoliciesError):
+    """The cost is above the limit itself: no amount of waiting makes it fit, so it must not be retried."""
+
+    def __init__(self, policy: str, unit: str, cost: int, limit: int) -> None:
+        super().__init__(
+            f"this request costs {cost} {unit}, and policy {policy!r} never allows more than {limit}: "
+            f"ask for at most {limit}"
+        )
+        self.policy, self.unit, self.cost, self.limit = policy, unit, cost, limit
+
+
+class CatalogueError(PoliciesError, ValueError):
+    """A catalogue that contradicts itself. `problems` holds one sentence each, with the place and the fix."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StoreError(PoliciesError):
+    """Redis did not do what was asked. What was asked may or may not have happened: acquires are never resent."""
+
+
+class StoreUnavailableError(StoreError):
+    """Redis cannot be reached, or the connection broke."""
+
+
+class StoreTimeoutError(StoreUnavailableError):
+    """Redis did not answer within the deadline."""
+
+
+class StoreRefusedError(StoreError):
+    """Redis answered with an error (a key of another type, out of memory, a read-only replica); nothing was done."""

@@ -149,6 +149,8 @@ class Model(Entity):
     pool: Name | None = None
     """The deployment that runs it (`args.models[].name`); the model's own name where absent."""
     aliases: tuple[Name, ...] = ()
+    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1_024
+    """Longest reply, in tokens; also what is reserved for a request that names no cap of its own."""
 
     @property
     def pool_name(self) -> str:

@@ -99,6 +99,10 @@ class Limiter:
             return True
         return all(await self._store.run(RENEW, keys, args))
 
+    async def ping(self) -> None:
+        """Returns when the store answers; raises `StoreError` where it does not."""
+        await self._store.ping()
+
     async def close(self) -> None:
         """Waits for calls under way. The Redis client stays open: it is the caller's."""
         while self._tasks:

@@ -86,6 +86,14 @@ class RedisStore:
         finally:
             timer.cancel()
 
+    async def ping(self) -> None:
+        """Returns when Redis answers; raises `StoreError` where it does not within the deadline."""
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+
     def _expire(self, call: _Call) -> None:
         if not call.future.done():
             milliseconds = round(self._deadline_s * 1000)

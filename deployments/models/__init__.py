@@ -1,0 +1,1 @@
+"""The model replica and the engines that may run in it."""

@@ -1,0 +1,1 @@
+"""Who goes next, and where. Bodies never pass through here."""

@@ -1,0 +1,168 @@
+"""The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
+
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.ingress.errors import HttpError
+from deployments.ingress.inference import ChatCompletions, models_body
+from deployments.ingress.limits import limits_router
+from deployments.ingress.openai_schema import ChatCompletionRequest
+from deployments.ingress.state import IngressState
+from policies import StoreError
+
+_LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
+<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
+<h1>Sluice</h1><p>Rate limits and quality of service in front of your models. It is running.</p>
+<ul><li><a href="/docs">API reference</a></li><li><a href="/readyz">readiness</a></li></ul></body></html>"""
+
+
+def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
+    """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+    app = FastAPI(
+        title="Sluice",
+        summary="Rate-limited inference with OpenAI's API.",
+        openapi_url="/openapi.json",
+        separate_input_output_schemas=False,
+    )
+    app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
+    app.include_router(limits_router(state))
+    _add_errors(app)
+
+    @app.get("/v1/models", tags=["inference"], operation_id="listModels")
+    async def list_models(request: Request) -> Response:
+        """The models that this key may use, aliases included."""
+        allowed = state.identify(request.headers).key.models
+        models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
+        return Response(models_body(models), media_type="application/json")
+
+    @app.get("/healthz", tags=["operation"], operation_id="health")
+    async def health() -> dict[str, str]:
+        """This process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"], operation_id="readiness", responses={503: {"description": "Not ready."}})
+    async def ready() -> Response:
+        """Requests can be served; if not, what is missing."""
+        problems = await unready(state)
+        body = {"status": "not ready", "problems": problems} if problems else {"status": "ready"}
+        return JSONResponse(body, 503 if problems else 200)
+
+    @app.get("/", include_in_schema=False)
+    async def landing() -> HTMLResponse:
+        return HTMLResponse(_LANDING)
+
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
+    return RequestIds(app) if request_ids else app
+
+
+async def unready(state: IngressState) -> list[str]:
+    """What keeps this ingress from serving, one sentence each."""
+    problems = [] if state.has_catalogue else ["no catalogue yet: user_config of Ingress has not arrived"]
+    try:
+        await state.limiter.ping()
+    except StoreError as error:
+        problems.append(f"the limits' store: {error}")
+    return problems + await state.pools.unready()
+
+
+def _add_errors(app: FastAPI) -> None:
+    def respond(error: HttpError) -> Response:
+        return Response(error.body(), error.status, error.headers, "application/json")
+
+    @app.exception_handler(HttpError)
+    async def known(_: Request, error: HttpError) -> Response:
+        return respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return respond(HttpError(422, "invalid_parameter", f"{where} is wrong: {first['msg']}.", param=where))
+
+    @app.exception_handler(HTTPException)
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        path = request.url.path
+        if error.status_code == 404:
+            return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
+        if error.status_code == 405:
+            allow = dict(error.headers or {})
+            return respond(
+                HttpError(405, "method_not_allowed", f"{path!r} does not take {request.method}.", headers=allow)
+            )
+        return respond(HttpError(error.status_code, "http_error", str(error.detail)))
+
+    @app.exception_handler(Exception)
+    async def unknown(_: Request, error: Exception) -> Response:
+        # Whatever it was, the client learns that it was ours; the server's log has the rest.
+        return respond(HttpError(500, "internal_error", "Something failed here; the server's log says more."))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
+        )
+        request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
+        schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"apiKey": []}]
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _chat_operation() -> dict[str, Any]:
+    reference = {"$ref": "#/components/schemas/ChatCompletionRequest"}
+    errors = {
+        "400": "Malformed, or a cost that no limit can ever hold.",
+        "401": "No API key, or one that is not valid.",
+        "403": "The key may not use this model.",
+        "404": "No such model.",
+        "413": "The body is too large.",
+        "422": "A field is wrong.",
+        "429": "A limit was reached; Retry-After says when to come back.",
+        "503": "The store or the models cannot serve now.",
+    }
+    answers: dict[str, Any] = {code: {"description": text} for code, text in errors.items()}
+    answers["200"] = {
+        "description": "A chat completion, or server-sent events of chat.completion.chunk where stream is true.",
+        "content": {"application/json": {}, "text/event-stream": {}},
+    }
+    return {
+        "tags": ["inference"],
+        "summary": "Create a chat completion, plain or streamed",
+        "operationId": "createChatCompletion",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
+        "responses": answers,
+    }
+
+
+class RequestIds:
+    """Gives every reply the request's `x-request-id`: the client's own where it sent one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = sent or str(uuid4())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

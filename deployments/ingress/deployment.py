@@ -1,0 +1,38 @@
+"""The Ingress deployment: the HTTP app on a replica, with its store, its router and its catalogue."""
+
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from redis.asyncio import Redis
+from starlette.types import ASGIApp
+
+from deployments.ingress.app import create_app
+from deployments.ingress.state import IngressSettings, IngressState
+from deployments.router.client import RouterPools
+from policies import Limiter
+from policies.catalogue import Catalogue
+
+
+@serve.deployment(name="Ingress", max_ongoing_requests=10_000)
+@serve.ingress()
+class Ingress:
+    """Takes every request. Its `user_config` is the catalogue: `{"catalogue": {"tenants": […], …}}`."""
+
+    def __init__(
+        self,
+        router: DeploymentHandle[Any],
+        redis_url: str,
+        key_prefix: str,
+        deadline_s: float,
+        settings: dict[str, Any],
+    ) -> None:
+        limiter = Limiter(Redis.from_url(redis_url), prefix=key_prefix, deadline_s=deadline_s)
+        self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router))
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return create_app(self._state, request_ids=False)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
+        self._state.use(Catalogue.parse(user_config["catalogue"], "user_config.catalogue"))

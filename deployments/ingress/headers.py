@@ -1,0 +1,59 @@
+"""Rate-limit headers from a decision: OpenAI's family and the IETF draft's."""
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+from policies import Decision, Window
+
+Style = Literal["openai", "ietf", "both"]
+Headers = list[tuple[bytes, bytes]]
+
+
+def ratelimit_headers(decision: Decision, style: Style) -> Headers:
+    """The headers of one decision, names in lower case."""
+    windows = [window for window in decision.windows if window.enforced]
+    headers: Headers = []
+    if style != "ietf":
+        headers += _openai("requests", (w for w in windows if w.unit == "requests"))
+        headers += _openai("tokens", (w for w in windows if w.unit.endswith("_tokens")))
+    if style != "openai" and windows:
+        # draft-ietf-httpapi-ratelimit-headers: structured fields, one item a policy. Names hold nothing to escape.
+        policies = ",".join(f'"{w.policy}";q={w.limit}{_ietf_unit(w)}' for w in windows)
+        states = ",".join(f'"{w.policy}";r={w.remaining};t={_ietf_wait_s(w)}' for w in windows)
+        headers += [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
+    return headers
+
+
+def _openai(kind: str, windows: Iterable[Window]) -> Headers:
+    tightest = min(windows, key=lambda w: (w.remaining, -w.reset_after_s), default=None)
+    if tightest is None:
+        return []
+    return [
+        (f"x-ratelimit-limit-{kind}".encode(), str(tightest.limit).encode()),
+        (f"x-ratelimit-remaining-{kind}".encode(), str(tightest.remaining).encode()),
+        (f"x-ratelimit-reset-{kind}".encode(), openai_duration(tightest.reset_after_s).encode()),
+    ]
+
+
+def openai_duration(seconds: float) -> str:
+    """OpenAI's form: `120ms`, `1s`, `1.5s`, `6m0s`, `2h0m0s`."""
+    milliseconds = math.ceil(round(seconds * 1000, 3))
+    if milliseconds < 1_000:
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    whole, rest_ms = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(whole, 60)
+    text = f"{rest_ms / 1000:g}s"
+    if whole:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
+
+
+def _ietf_unit(window: Window) -> str:
+    if window.unit == "concurrent_requests":
+        return ';qu="concurrent-requests"'
+    return f";w={math.ceil(window.window_s)}"
+
+
+def _ietf_wait_s(window: Window) -> int:
+    return math.ceil(window.retry_after_s if not window.fits else window.reset_after_s)

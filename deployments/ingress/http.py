@@ -1,0 +1,56 @@
+"""The few pieces of HTTP that the hot path needs, straight on ASGI: reading a body, sending a reply."""
+
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Send
+
+from deployments.ingress.errors import HttpError
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+EVENT_STREAM: RawHeaders = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was complete; nobody is there to answer."""
+
+
+async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+    """The whole body; 413 as soon as it is known to be larger than `max_bytes`."""
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body += bytes(message.get("body", b""))
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+        if not message.get("more_body", False):
+            return body
+
+
+async def send_reply(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    """A whole reply."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, (b"content-length", str(len(body)).encode())],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: HttpError, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """An error as a whole reply."""
+    own = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    await send_reply(send, error.status, [JSON, *own, *headers], error.body())
+
+
+def _too_large(max_bytes: int) -> HttpError:
+    return HttpError(413, "body_too_large", f"The body is larger than {max_bytes} bytes.")

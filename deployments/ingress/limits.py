@@ -1,0 +1,80 @@
+"""`GET /v1/limits`: the caller's own windows as they are now. Consumes nothing."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from deployments.ingress.errors import HttpError, unavailable
+from deployments.ingress.state import IngressState
+from policies import Charge, Model, StoreError
+from policies.resolver import Identity
+
+
+class WindowNow(BaseModel):
+    """One window."""
+
+    policy: Annotated[str, Field(examples=["tenant-burst"])]
+    scope: Annotated[str, Field(examples=["TENANT"])]
+    subject: Annotated[str, Field(examples=["acme"])]
+    unit: Annotated[str, Field(examples=["requests"])]
+    limit: Annotated[int, Field(examples=[10])]
+    window_s: Annotated[float, Field(examples=[10.0], description="Seconds; for concurrent_requests, the lease.")]
+    used: Annotated[int, Field(examples=[3])]
+    remaining: Annotated[int, Field(examples=[7])]
+    reset_after_s: Annotated[float, Field(examples=[4.2], description="Until the oldest entry gives its room back.")]
+    enforced: bool
+
+
+class LimitsNow(BaseModel):
+    """Every window that a request of this key counts in."""
+
+    tenant: Annotated[str, Field(examples=["acme"])]
+    user: Annotated[str, Field(examples=["paula"])]
+    api_key: Annotated[str, Field(examples=["demo-premium"], description="The key's public id.")]
+    qos_tier: Annotated[str, Field(examples=["premium"])]
+    server_time_s: Annotated[float, Field(examples=[1764000000.123], description="The log's clock, since 1970.")]
+    windows: list[WindowNow]
+
+
+def limits_router(state: IngressState) -> APIRouter:
+    """The routes of this module."""
+    router = APIRouter(prefix="/v1", tags=["limits"])
+
+    @router.get("/limits", operation_id="getLimits")
+    async def get_limits(
+        request: Request,
+        model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,
+    ) -> LimitsNow:
+        """What is used and what is left for the caller's key. Logs nothing."""
+        identity = state.identify(request.headers)
+        charges = list(_windows_of(state, identity, model))
+        try:
+            decision = await state.limiter.peek(charges)
+        except StoreError as error:
+            raise unavailable("limits_unavailable", "Rate limits cannot be read now.") from error
+        return LimitsNow(
+            tenant=identity.tenant,
+            user=identity.user,
+            api_key=identity.api_key,
+            qos_tier=identity.qos_tier,
+            server_time_s=decision.time_s,
+            windows=[WindowNow(**_public(window)) for window in decision.windows],
+        )
+
+    return router
+
+
+def _windows_of(state: IngressState, identity: Identity, model_name: str | None) -> list[Charge]:
+    models: tuple[Model, ...] = state.resolver.models
+    if model_name is not None:
+        model = state.resolver.model(model_name)
+        if model is None:
+            raise HttpError(404, "model_not_found", f"The model {model_name!r} does not exist.", param="model")
+        models = (model,)
+    applied = {(a.policy.name, a.subject): a for model in models for a in state.resolver.plan(identity, model)}
+    return [a.charge(1) for a in applied.values()]
+
+
+def _public(window: Any) -> dict[str, Any]:
+    return {name: getattr(window, name) for name in WindowNow.model_fields}

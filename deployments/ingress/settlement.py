@@ -1,0 +1,87 @@
+"""Gives back what was acquired, whatever happens: after the reply, off the request's path, and again if Redis fails.
+
+A request registers its decision when it starts (`begin`) and says what it used when it ends (`end`); a request that
+holds leases has them renewed in between. If this process dies, leases run out by themselves and reservations stay
+in their windows until those have passed: nobody is let over a limit.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from policies import Decision, Limiter, StoreError
+from policies.decision import Actual
+
+RENEWALS_PER_LEASE = 3
+"""A lease is renewed when a third of it has passed, so two renewals may fail before it runs out."""
+
+ATTEMPTS = 5
+"""How often a settlement is tried before its reservation is left to pass with its window."""
+
+_log = logging.getLogger(__name__)
+
+
+class Settlement:
+    """Ends decisions in the background."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewals: dict[str, asyncio.Task[None]] = {}
+
+    def begin(self, decision: Decision) -> None:
+        """The request runs: its leases are kept alive until `end` or `undo`."""
+        if decision.holds_leases:
+            self._renewals[decision.id] = self._spawn(self._renew(decision))
+
+    def end(self, decision: Decision, actual: Actual) -> None:
+        """The request has ended and used this much, by unit; units left out stay as reserved."""
+        self._stop_renewing(decision)
+        self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
+
+    def undo(self, decision: Decision) -> None:
+        """The request never ran: as though it had not been asked."""
+        self._stop_renewing(decision)
+        self._spawn(self._try(lambda: self._limiter.cancel(decision)))
+
+    async def close(self) -> None:
+        """Waits for settlements under way."""
+        for task in self._renewals.values():
+            task.cancel()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        # An empty context: Ray Serve cancels what carries the context of a request whose client has left.
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _stop_renewing(self, decision: Decision) -> None:
+        renewal = self._renewals.pop(decision.id, None)
+        if renewal is not None:
+            renewal.cancel()
+
+    async def _renew(self, decision: Decision) -> None:
+        lease_s = min(window.window_s for window in decision.windows if window.unit == "concurrent_requests")
+        while True:
+            await asyncio.sleep(lease_s / RENEWALS_PER_LEASE)
+            try:
+                if not await self._limiter.renew(decision):
+                    _log.warning("a lease of decision %s ran out while its request was running", decision.id)
+                    return
+            except StoreError as error:
+                _log.warning("a lease of decision %s could not be renewed: %s", decision.id, error)
+
+    async def _try(self, settle: Any) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                await settle()
+                return
+            except StoreError as error:
+                last = error
+                await asyncio.sleep(0.1 * 2**attempt)
+        _log.warning("a settlement was given up after %d attempts: %s", ATTEMPTS, last)

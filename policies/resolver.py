@@ -1,0 +1,138 @@
+"""Which policies apply to a request, and what they charge: identity and model in, charges out; all in memory.
+
+One rule of precedence: where policies of the same scope and unit apply to a request and some of them name its subject
+in `match` (a TENANT policy that names the tenant, a USER_MODEL policy that names the user or the model, …), those
+replace the ones that do not. Whatever stands after that applies together.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from policies.catalogue import Catalogue
+from policies.decision import Charge
+from policies.entities import ApiKey, Dimension, Mode, Model, RateLimitPolicy, Scope, Unit
+
+SCOPE_DIMENSIONS: Mapping[Scope, tuple[Dimension, ...]] = {
+    Scope.GLOBAL: (),
+    Scope.TENANT: (Dimension.TENANT,),
+    Scope.API_KEY: (Dimension.API_KEY,),
+    Scope.MODEL: (Dimension.MODEL,),
+    Scope.MODEL_TIER: (Dimension.MODEL_TIER,),
+    Scope.USER_MODEL: (Dimension.USER, Dimension.MODEL),
+}
+"""What a window of each scope is kept for."""
+
+_OF_A_TENANT = {Dimension.TENANT, Dimension.USER, Dimension.API_KEY}
+
+MAX_PLANS = 10_000
+"""Most (key, model) pairs whose plan is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks."""
+
+    tenant: str
+    user: str
+    key: ApiKey
+    qos_tier: str
+
+    @property
+    def api_key(self) -> str:
+        return self.key.id
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A policy that applies to a request, the subject of its window, and why."""
+
+    policy: RateLimitPolicy
+    subject: str
+    slot: str
+
+    def charge(self, cost: int) -> Charge:
+        return Charge(self.policy, self.subject, cost, self.slot)
+
+
+class Resolver:
+    """Answers from one catalogue; a changed catalogue gets a new resolver."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        tenants = {tenant.name: tenant for tenant in catalogue.tenants}
+        users = {user.name: user for user in catalogue.users}
+        self._identities: dict[str, Identity] = {}
+        for key in catalogue.keys:
+            tenant = tenants[users[key.user].tenant]
+            self._identities[key.id] = Identity(tenant.name, key.user, key, tenant.qos_tier)
+        self._models: dict[str, Model] = {}
+        for model in catalogue.models:
+            for name in (model.name, *model.aliases):
+                self._models[name] = model
+        self.models: tuple[Model, ...] = catalogue.models
+        self._policies = tuple(policy for policy in catalogue.policies if policy.mode is not Mode.OFF)
+        self._plans: dict[tuple[str, str], tuple[Applied, ...]] = {}
+
+    def identity(self, key_id: str) -> Identity | None:
+        """Who holds the key with this id."""
+        return self._identities.get(key_id)
+
+    def model(self, name: str) -> Model | None:
+        """The model with this name or alias."""
+        return self._models.get(name)
+
+    def plan(self, identity: Identity, model: Model) -> tuple[Applied, ...]:
+        """The policies that apply to a request, in the catalogue's order."""
+        at = (identity.api_key, model.name)
+        plan = self._plans.get(at)
+        if plan is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[at] = tuple(self._applied(identity, model))
+        return plan
+
+    def charges(self, identity: Identity, model: Model, costs: Mapping[Unit, int]) -> list[Charge]:
+        """What a request is charged; `costs` says how much in each unit. A unit that is left out costs nothing."""
+        return [a.charge(cost) for a in self.plan(identity, model) if (cost := costs.get(a.policy.unit, 0))]
+
+    def _applied(self, identity: Identity, model: Model) -> Iterable[Applied]:
+        request = {
+            Dimension.TENANT: identity.tenant,
+            Dimension.USER: identity.user,
+            Dimension.API_KEY: identity.api_key,
+            Dimension.MODEL: model.name,
+            Dimension.MODEL_TIER: model.tier,
+            Dimension.QOS_TIER: identity.qos_tier,
+        }
+        matching = [policy for policy in self._policies if _matches(policy, request)]
+        named = {(policy.scope, policy.unit) for policy in matching if names_subject(policy)}
+        for policy in matching:
+            if names_subject(policy) or (policy.scope, policy.unit) not in named:
+                yield Applied(policy, _subject(policy, request), _slot(policy, request))
+
+
+def names_subject(policy: RateLimitPolicy) -> bool:
+    """Whether its `match` names a subject of its own scope, and so replaces the policies that do not."""
+    conditions = policy.match.conditions()
+    return any(dimension in conditions for dimension in SCOPE_DIMENSIONS[policy.scope])
+
+
+def _matches(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> bool:
+    return all(request[Dimension(name)] in accepted for name, accepted in policy.match.conditions().items())
+
+
+def _subject(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
+    # "|" and "=" cannot stand in a name, so two different subjects never read the same.
+    own = [request[dimension] for dimension in SCOPE_DIMENSIONS[policy.scope]]
+    split = [f"{dimension}={request[dimension]}" for dimension in policy.per]
+    return "|".join(own + split)
+
+
+def _slot(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
+    dimensions = (*SCOPE_DIMENSIONS[policy.scope], *policy.per)
+    if _OF_A_TENANT.intersection(dimensions):
+        return f"tenant:{request[Dimension.TENANT]}"
+    if Dimension.MODEL in dimensions:
+        return f"model:{request[Dimension.MODEL]}"
+    if Dimension.MODEL_TIER in dimensions:
+        return f"tier:{request[Dimension.MODEL_TIER]}"
+    return "global"

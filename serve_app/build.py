@@ -1,0 +1,33 @@
+"""Binds the graph: Ingress -> ModelRouter -> one ModelReplica deployment for each model."""
+
+from ray.serve import Application
+
+from deployments.ingress.deployment import Ingress
+from deployments.models.deployment import ModelReplica, make_engine
+from deployments.router.deployment import ModelRouter
+from serve_app.config import ApplicationArgs, model_deployment_name
+from serve_app.redis_actor import ensure_embedded_redis
+
+
+def build(args: ApplicationArgs) -> Application:
+    """The application that serve_config.yaml names. Ray Serve validates `args` by the annotation."""
+    pools = {}
+    for model in args.models:
+        make_engine(model.engine.kind, model.engine.options)  # wrong options fail here, before anything starts
+        replica = ModelReplica.options(name=model_deployment_name(model.name))
+        pools[model.name] = replica.bind(model.engine.kind, model.engine.options)
+    redis_url = args.redis.url
+    if redis_url == "embedded":
+        redis_url = ensure_embedded_redis(args.state_dir)
+    return Ingress.bind(
+        ModelRouter.bind(pools),
+        redis_url=redis_url,
+        key_prefix=args.redis.key_prefix,
+        deadline_s=args.redis.deadline_ms / 1000,
+        settings={
+            "demo": args.demo,
+            "max_body_bytes": args.http.max_body_bytes,
+            "request_deadline_s": args.http.request_deadline_s,
+            "ratelimit_headers": args.http.ratelimit_headers,
+        },
+    )

@@ -1,0 +1,100 @@
+"""Small tools over operating-system processes: bind a child's life to ours, describe a process, end a set of
+them.
+
+Knows nothing of Ray, Redis or HAProxy; `serve_app.leftovers` decides which processes are ours, and
+`serve_app.embedded_redis` and `serve_app.launch` start them.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import psutil
+
+_WRAPPER = Path(__file__).with_name("die_with_parent.py")
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def dies_with_parent(command: Sequence[str], signal_number: signal.Signals) -> list[str]:
+    """The command line under which `command` gets `signal_number` when the thread that starts it ends."""
+    return [sys.executable, "-I", "-S", str(_WRAPPER), str(int(signal_number)), str(os.getpid()), *command]
+
+
+def become_subreaper() -> None:
+    """Have every orphan among our descendants become our child, so that it can be found and ended. Linux
+    only.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+def describe(pid: int, longest: int = 160) -> str:
+    """`pid 123 (command line)`, as a person would look it up; says so when the process is gone or hidden."""
+    try:
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline()) or process.name()
+    except psutil.NoSuchProcess:
+        return f"pid {pid} (gone)"
+    except psutil.AccessDenied:
+        return f"pid {pid} (of another user)"
+    return f"pid {pid} ({command if len(command) <= longest else command[: longest - 1] + '…'})"
+
+
+def holders_of(path: Path) -> list[int]:
+    """Ids of this user's processes that have `path` open."""
+    wanted = str(path.resolve())
+    pids = []
+    for process in psutil.process_iter():
+        try:
+            if any(file.path == wanted for file in process.open_files()):
+                pids.append(process.pid)
+        except (psutil.Error, OSError):
+            continue  # gone meanwhile, or of another user: not one that we could name
+    return pids
+
+
+def descendants() -> list[psutil.Process]:
+    """Every process below this one, deepest last."""
+    return psutil.Process().children(recursive=True)
+
+
+def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Process]:
+    """Ask each process to end (SIGTERM), end by force what is left after `grace_s`; return those still there.
+
+    psutil compares start times before it sends, so that a process id used again is never hit.
+    """
+    alive = list(processes)
+    for send, wait_s in ((psutil.Process.terminate, grace_s), (psutil.Process.kill, 2.0)):
+        for process in alive:
+            try:
+                send(process)
+            except psutil.NoSuchProcess:
+                continue
+        _, alive = psutil.wait_procs(alive, timeout=wait_s)
+        if not alive:
+            return []
+    return alive
+
+
+def reap_orphans() -> None:
+    """Collect children that ended and that nobody waits for (they come to a subreaper)."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait for processes to end by themselves; return those still there after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    _, alive = psutil.wait_procs(list(processes), timeout=max(0.0, deadline - time.monotonic()))
+    return alive

@@ -43,6 +43,16 @@ class Catalogue(BaseModel):
             raise CatalogueError(describe(error, place, cls)) from error
 
 
+def check_user_config(user_config: Mapping[str, Any]) -> list[str]:
+    """Everything wrong with the `user_config` of the deployment Ingress, each as `place: what`; empty when right."""
+    unknown = [f"{key}: unknown key; the only one is catalogue" for key in user_config if key != "catalogue"]
+    try:
+        Catalogue.parse(user_config.get("catalogue") or {})
+    except CatalogueError as error:
+        return unknown + error.problems
+    return unknown
+
+
 def describe(error: ValidationError, place: str, model: type[BaseModel]) -> list[str]:
     """One sentence for each problem that pydantic found: the place, the value, what is accepted."""
     sentences = []

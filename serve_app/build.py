@@ -1,5 +1,7 @@
 """Binds the graph: Ingress -> ModelRouter -> one ModelReplica deployment for each model."""
 
+from typing import Any, cast
+
 from ray.serve import Application
 
 from deployments.ingress.deployment import Ingress
@@ -11,16 +13,18 @@ from serve_app.redis_actor import ensure_embedded_redis
 
 def build(args: ApplicationArgs) -> Application:
     """The application that serve_config.yaml names. Ray Serve validates `args` by the annotation."""
+    # Ray's decorators make deployments of these classes, which type checkers cannot see.
+    ingress, router, replica = cast("tuple[Any, Any, Any]", (Ingress, ModelRouter, ModelReplica))
     pools = {}
     for model in args.models:
         make_engine(model.engine.kind, model.engine.options)  # wrong options fail here, before anything starts
-        replica = ModelReplica.options(name=model_deployment_name(model.name))
-        pools[model.name] = replica.bind(model.engine.kind, model.engine.options)
+        pool = replica.options(name=model_deployment_name(model.name))
+        pools[model.name] = pool.bind(model.engine.kind, model.engine.options)
     redis_url = args.redis.url
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
-    return Ingress.bind(
-        ModelRouter.bind(pools),
+    application: Application = ingress.bind(
+        router.bind(pools),
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
@@ -31,3 +35,4 @@ def build(args: ApplicationArgs) -> Application:
             "ratelimit_headers": args.http.ratelimit_headers,
         },
     )
+    return application

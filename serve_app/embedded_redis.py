@@ -195,9 +195,7 @@ class EmbeddedRedis:
                 break
             if time.monotonic() - began > STEADY_AFTER_S:
                 pause_s = BACKOFF_FIRST_S
-            logger.warning(
-                "the embedded Redis ended (%s); starting it again in %.2f s", _ending(code), pause_s
-            )
+            logger.warning("the embedded Redis ended (%s); starting it again in %.2f s", _ending(code), pause_s)
             if self._stopping.wait(pause_s):
                 break
             pause_s = min(2 * pause_s, BACKOFF_LAST_S)

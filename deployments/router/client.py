@@ -14,7 +14,6 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.router.contract import AdmissionError, ModelFailedError, PoolUnavailableError, QueueFullError
 
-
 PROBE_S = 2.0
 """How long a pool may take to answer a readiness probe, in seconds."""
 

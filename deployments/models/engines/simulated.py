@@ -13,7 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from deployments.models.engines.protocol import Chunk, EngineOptions, EngineOptionsError, GenerateRequest, Usage
 
 _OPENING = "This reply is simulated: no model ran."
-_WORDS = ("water", "flows", "through", "the", "gate", "and", "log", "keeps", "count", "while", "each", "window", "slides")
+_WORDS = (
+    "water",
+    "flows",
+    "through",
+    "the",
+    "gate",
+    "and",
+    "log",
+    "keeps",
+    "count",
+    "while",
+    "each",
+    "window",
+    "slides",
+)
 
 
 class SimulatedOptions(BaseModel):

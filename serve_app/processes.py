@@ -5,11 +5,11 @@ Knows nothing of Ray, Redis or HAProxy; `serve_app.leftovers` decides which proc
 `serve_app.embedded_redis` and `serve_app.launch` start them.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -82,19 +82,12 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Proc
     return alive
 
 
-def reap_orphans() -> None:
-    """Collect children that ended and that nobody waits for (they come to a subreaper)."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+def reap_orphans(besides: int) -> None:
+    """Collect children that have ended and that nobody waits for: orphans that came to a subreaper.
 
-
-def wait_until_gone(processes: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Wait for processes to end by themselves; return those still there after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    _, alive = psutil.wait_procs(list(processes), timeout=max(0.0, deadline - time.monotonic()))
-    return alive
+    `besides` is the child that the caller waits for itself, so its exit status is left for the caller.
+    """
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, ChildProcessError):
+            if child.pid != besides and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)

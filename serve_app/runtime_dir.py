@@ -17,8 +17,9 @@ from serve_app.errors import RuntimeDirectoryError
 SOCKET_PATH_MAX_BYTES = 107
 """Longest path of a Unix socket: `sun_path` has 108 bytes on Linux, and the last is a zero."""
 
-_SOCKET_NAME_MAX_BYTES = 32
-"""Longest file name that any of our sockets has, HAProxy's included."""
+_SOCKET_NAME_MAX_BYTES = 76
+"""Longest path of a socket below this directory. It is HAProxy's: a directory that Ray Serve names by the node's id
+(56 characters), `h.sock`, and the `.<pid>.tmp` that HAProxy appends while it binds."""
 
 
 def state_id(state_dir: Path) -> str:

@@ -1,0 +1,96 @@
+"""What a Serve that is starting says about itself: is it ready, how far is it, what went wrong.
+
+Asks the application over HTTP and Ray's dashboard over its REST interface; never connects to Ray itself. Starting and
+ending the processes is `serve_app.launch`.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+TIMEOUT_S = 2.0
+"""For one question; a machine that is busy starting answers late, and is asked again."""
+
+FAILED = ("DEPLOY_FAILED", "UNHEALTHY")
+"""States of an application that it does not leave by itself while it starts."""
+
+# Without the proxies that the caller's environment may name: every address here is this machine's.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class ApplicationState:
+    """One application, as the dashboard tells it."""
+
+    name: str
+    status: str
+    message: str
+    deployments: Mapping[str, str]
+    """Deployment -> how far it is, for example `UPDATING 0/1`."""
+
+
+def answers(url: str) -> str | None:
+    """None when `url` answers 200, else in a few words what it does instead."""
+    try:
+        with _opener.open(url, timeout=TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as exc:
+        return f"answers {exc.code}"
+    except OSError as exc:
+        return str(getattr(exc, "reason", exc))
+
+
+def dashboard_port(serve: psutil.Process) -> int | None:
+    """The port that the dashboard of that process' cluster was given; Ray takes the next free one after 8265."""
+    for process in serve.children():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if any(part.endswith("dashboard/dashboard.py") for part in command):
+            ports = [part.removeprefix("--port=") for part in command if part.startswith("--port=")]
+            return int(ports[0]) if ports else None
+    return None
+
+
+def applications(port: int, environment: Mapping[str, str]) -> list[ApplicationState] | None:
+    """Every application's state, or None while the dashboard does not answer."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/serve/applications/")
+    token = _auth_token(environment)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with _opener.open(request, timeout=TIMEOUT_S) as reply:
+            told = json.load(reply)["applications"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return [_state(name, details) for name, details in told.items()]
+
+
+def _state(name: str, details: Mapping[str, Any]) -> ApplicationState:
+    deployments = {}
+    for deployment, said in details.get("deployments", {}).items():
+        replicas = said.get("replicas", [])
+        running = sum(replica.get("state") == "RUNNING" for replica in replicas)
+        wanted = said.get("target_num_replicas", len(replicas))
+        message = said.get("message") or ""
+        ready = said.get("status") == "HEALTHY"
+        deployments[deployment] = "ready" if ready else f"{running}/{wanted} {message}".strip()
+    return ApplicationState(name, details.get("status", "?"), details.get("message") or "", deployments)
+
+
+def _auth_token(environment: Mapping[str, str]) -> str | None:
+    """The token that Ray's own tools would find, in the same order."""
+    if environment.get("RAY_AUTH_TOKEN"):
+        return environment["RAY_AUTH_TOKEN"]
+    path = environment.get("RAY_AUTH_TOKEN_PATH")
+    try:
+        return (Path(path) if path else Path.home() / ".ray" / "auth_token").read_text().strip()
+    except OSError:
+        return None

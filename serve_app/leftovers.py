@@ -64,10 +64,17 @@ def end_all(runtime_dir: Path) -> list[str]:
     return described
 
 
-def _is_haproxy_with(mark: str, process: psutil.Process) -> bool:
+def _is_recorded(recorded: dict[int, str], pid: int) -> bool:
+    return pid in recorded and _start_mark(pid) == recorded[pid]
+
+
+def _is_our_haproxy(mark: str, process: psutil.Process) -> bool:
     command = process.cmdline()
     return (
-        bool(command) and Path(command[0]).name == "haproxy" and any(argument.startswith(mark) for argument in command)
+        bool(command)
+        and Path(command[0]).name == "haproxy"
+        and process.uids().real == os.getuid()
+        and any(argument.startswith(mark) for argument in command)
     )
 
 

@@ -41,7 +41,7 @@ def holders(port: int) -> list[int]:
     pids = []
     with contextlib.suppress(psutil.AccessDenied):
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port:
+            if connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,):
                 pids.append(connection.pid)
     return sorted({pid for pid in pids if pid is not None})
 

@@ -11,8 +11,8 @@ from serve_app.config import ApplicationArgs, model_deployment_name
 from serve_app.redis_actor import ensure_embedded_redis
 
 
-def build(args: ApplicationArgs) -> Application:
-    """The application that serve_config.yaml names. Ray Serve validates `args` by the annotation."""
+def bind_graph(args: ApplicationArgs) -> Application:
+    """The application, ready to be deployed; the embedded Redis runs when this returns."""
     # Ray's decorators make deployments of these classes, which type checkers cannot see.
     ingress, router, replica = cast("tuple[Any, Any, Any]", (Ingress, ModelRouter, ModelReplica))
     pools = {}

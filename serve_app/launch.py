@@ -43,11 +43,14 @@ from serve_app.runtime_dir import ensure_runtime_dir
 START_TIMEOUT_S = 240.0
 """Longest wait for every application to answer; a start takes 30 to 50 s on two cores."""
 
-GRACEFUL_STOP_S = 8.0
+GRACEFUL_STOP_S = 7.0
 """How long Serve may take to finish what it is answering and end by itself."""
 
 TERMINATE_S = 2.0
-"""How long Ray may take to end its processes, and each process to end, when they are told to."""
+"""How long Ray may take to end its processes when it is told to."""
+
+ORPHAN_GRACE_S = 1.0
+"""How long what is left after that may take before it is ended by force."""
 
 REDIS_LOCK_WAIT_S = 3.0
 """A server of a run that was killed is gone well before; one that still holds its lock is in use."""
@@ -251,7 +254,7 @@ class Launcher:
             self._next_record = time.monotonic() + _RECORD_EVERY_S
 
     def _end_everything(self) -> None:
-        """Serve first and in order, then whatever is left, by force at last: 13 s at most. A second signal skips the
+        """Serve first and in order, then whatever is left, by force at last: 13 s in all. A second signal skips the
         patience."""
         serve = self._serve
         if serve is None:
@@ -269,12 +272,12 @@ class Launcher:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 serve.wait(TERMINATE_S)
         # Killing one process can orphan others, and those come to us: look until nothing is left.
-        for _ in range(3):
+        for grace_s in (ORPHAN_GRACE_S, 0.0, 0.0):
             reap_orphans(besides=serve.pid)
             remaining = descendants()
             if not remaining:
                 break
-            end(remaining, TERMINATE_S)
+            end(remaining, grace_s)
         serve.poll()
         reap_orphans(besides=serve.pid)
         if not descendants():

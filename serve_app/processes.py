@@ -18,6 +18,9 @@ import psutil
 _WRAPPER = Path(__file__).with_name("die_with_parent.py")
 _PR_SET_CHILD_SUBREAPER = 36
 
+KILL_WAIT_S = 1.0
+"""How long the kernel may take to clear away a process that was killed."""
+
 
 def dies_with_parent(command: Sequence[str], signal_number: signal.Signals) -> list[str]:
     """The command line under which `command` gets `signal_number` when the thread that starts it ends."""
@@ -70,7 +73,7 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Proc
     psutil compares start times before it sends, so that a process id used again is never hit.
     """
     alive = list(processes)
-    for send, wait_s in ((psutil.Process.terminate, grace_s), (psutil.Process.kill, 2.0)):
+    for send, wait_s in ((psutil.Process.terminate, grace_s), (psutil.Process.kill, KILL_WAIT_S)):
         for process in alive:
             try:
                 send(process)

@@ -47,16 +47,32 @@ def answers(url: str) -> str | None:
 
 
 def dashboard_port(serve: psutil.Process) -> int | None:
-    """The port that the dashboard of that process' cluster was given; Ray takes the next free one after 8265."""
+    """The port that the dashboard of that process' cluster listens on, None while it does not.
+
+    Asked of the process itself: it takes the next free port when its first choice belongs to another cluster.
+    """
     for process in serve.children():
         try:
             command = process.cmdline()
+            if any(part.endswith("dashboard/dashboard.py") for part in command):
+                return next(
+                    (
+                        connection.laddr[1]
+                        for connection in process.net_connections(kind="tcp")
+                        if connection.status == psutil.CONN_LISTEN and connection.laddr[1] in _allowed_ports(command)
+                    ),
+                    None,
+                )
         except psutil.Error:
             continue
-        if any(part.endswith("dashboard/dashboard.py") for part in command):
-            ports = [part.removeprefix("--port=") for part in command if part.startswith("--port=")]
-            return int(ports[0]) if ports else None
     return None
+
+
+def _allowed_ports(command: list[str]) -> range:
+    """The ports that a dashboard's command line lets it choose from; it listens on others for other things."""
+    options = dict(part.split("=", 1) for part in command if part.startswith("--port") and "=" in part)
+    first = int(options.get("--port", 8265))
+    return range(first, first + int(options.get("--port-retries", 0)) + 1)
 
 
 def applications(port: int, environment: Mapping[str, str]) -> list[ApplicationState] | None:

@@ -57,3 +57,15 @@ class AlreadyRunningError(LaunchError):
 
 class PortInUseError(LaunchError):
     """A port that the application needs is held by a process that is not ours."""
+
+
+class DemoExposedError(ServeAppError):
+    """Demo keys where others than this machine could use them."""
+
+    exit_code = 2
+
+    def __init__(self, host: str | None) -> None:
+        super().__init__(
+            f"args.demo is true, and http_options.host is {host!r}: the demo keys are known to everybody. "
+            "Set http_options.host to 127.0.0.1, or demo to false and issue keys of your own."
+        )

@@ -3,16 +3,21 @@
 from typing import Any, cast
 
 from ray.serve import Application
+from ray.serve.context import _get_global_client
 
 from deployments.ingress.deployment import Ingress
-from deployments.models.deployment import ModelReplica, make_engine
+from deployments.models.deployment import ModelReplica
+from deployments.models.service import make_engine
 from deployments.router.deployment import ModelRouter
-from serve_app.config import ApplicationArgs, model_deployment_name
+from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
+from serve_app.errors import DemoExposedError
 from serve_app.redis_actor import ensure_embedded_redis
 
 
 def bind_graph(args: ApplicationArgs) -> Application:
     """The application, ready to be deployed; the embedded Redis runs when this returns."""
+    if args.demo:
+        _refuse_beyond_loopback()
     # Ray's decorators make deployments of these classes, which type checkers cannot see.
     ingress, router, replica = cast("tuple[Any, Any, Any]", (Ingress, ModelRouter, ModelReplica))
     pools = {}
@@ -36,3 +41,13 @@ def bind_graph(args: ApplicationArgs) -> Application:
         },
     )
     return application
+
+
+def _refuse_beyond_loopback() -> None:
+    """Demo keys are known to everybody. `sluice check` says it earlier; this holds under a plain `serve run` too."""
+    client = _get_global_client(
+        raise_if_no_controller_running=False
+    )  # the only way to learn where Serve listens; None where no Serve runs (tests)
+    host = client.http_config.host if client is not None else "127.0.0.1"
+    if not is_loopback(host or "0.0.0.0"):  # noqa: S104 - what Ray means by none
+        raise DemoExposedError(host)

@@ -1,0 +1,115 @@
+"""The ingress without Ray: its whole HTTP surface over a real Redis, with models called in this process."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from deployments.ingress.app import create_app
+from deployments.ingress.state import IngressSettings, IngressState
+from deployments.models.service import ModelService
+from deployments.router.contract import PoolUnavailableError
+from policies import Limiter
+from policies.catalogue import Catalogue
+from tests.policies.redis_server import RedisServer, binaries
+
+DEADLINE_S = 5.0
+"""Long, because the machine that runs the tests may be busy; deadlines have tests of their own."""
+
+
+class LocalPools:
+    """Calls the models' service in this process, where Ray Serve would call a replica."""
+
+    def __init__(self) -> None:
+        options = {"first_token_ms": 1, "inter_token_ms": 1, "reply_tokens": 5}
+        self.services: dict[str, Any] = {name: ModelService("simulated", options) for name in ("small", "large")}
+        self.failure: Exception | None = None
+
+    async def call(self, pool: str, method: str, argument: Any) -> Any:
+        return await getattr(self._service(pool), method)(argument)
+
+    async def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
+        async for piece in getattr(self._service(pool), method)(argument):
+            yield piece
+
+    async def unready(self) -> list[str]:
+        return []
+
+    def _service(self, pool: str) -> Any:
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return self.services[pool]
+        except KeyError:
+            raise PoolUnavailableError(f"no pool {pool}") from None
+
+
+def _key(identifier: str, user: str, **fields: Any) -> dict[str, Any]:
+    return {"id": identifier, "user": user, "sha256": hashlib.sha256(secret(identifier).encode()).hexdigest(), **fields}
+
+
+def secret(identifier: str) -> str:
+    """The whole key with this id."""
+    return f"sk-{identifier}" if identifier.startswith("demo-") else f"sk-{identifier}-{'s' * 24}"
+
+
+CATALOGUE: dict[str, Any] = {
+    "tenants": [{"name": "acme", "qos_tier": "premium"}, {"name": "globex"}],
+    "users": [{"name": "paula", "tenant": "acme"}, {"name": "gus", "tenant": "globex"}],
+    "keys": [
+        _key("paula1", "paula"),
+        _key("gus1", "gus"),
+        _key("onlysmall", "gus", models=["small"]),
+        _key("expired", "gus", expires_at="2020-01-01T00:00:00Z"),
+        _key("revoked", "gus", revoked=True),
+        _key("admin1", "paula", role="admin"),
+        _key("demo-x", "gus", demo=True),
+    ],
+    "tiers": [{"name": "cheap"}, {"name": "dear"}],
+    "models": [
+        {"name": "small", "tier": "cheap", "aliases": ["default"]},
+        {"name": "large", "tier": "dear"},
+        {"name": "ghost", "tier": "dear"},
+    ],
+    "policies": [],
+}
+
+
+@pytest.fixture(scope="package")
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer(next(iter(binaries().values()))).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def pools() -> LocalPools:
+    return LocalPools()
+
+
+@pytest.fixture
+async def state(redis_server: RedisServer, pools: LocalPools) -> AsyncIterator[IngressState]:
+    redis = Redis(unix_socket_path=redis_server.socket)
+    await redis.flushall()
+    state = IngressState(IngressSettings(max_body_bytes=4096), Limiter(redis, deadline_s=DEADLINE_S), pools)
+    yield state
+    await state.settlement.close()
+    await state.limiter.close()
+    await redis.aclose()
+
+
+def use(state: IngressState, *policies: dict[str, Any], **changes: Any) -> None:
+    """Judges by the test's catalogue with these policies."""
+    state.use(Catalogue.parse({**CATALOGUE, "policies": list(policies), **changes}))
+
+
+@pytest.fixture
+async def client(state: IngressState) -> AsyncIterator[httpx.AsyncClient]:
+    use(state)
+    transport = httpx.ASGITransport(create_app(state), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice") as client:
+        client.headers["authorization"] = f"Bearer {secret('gus1')}"
+        yield client

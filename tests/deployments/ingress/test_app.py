@@ -1,0 +1,81 @@
+"""Everything but inference: limits, models, health, errors, the API's description."""
+
+import httpx
+import pytest
+
+from deployments.ingress.state import IngressState
+from tests.deployments.ingress.conftest import secret, use
+
+
+async def test_limits_show_the_callers_windows_and_consume_nothing(
+    client: httpx.AsyncClient, state: IngressState
+) -> None:
+    use(
+        state,
+        {"name": "t", "scope": "TENANT", "limit": 5, "window": "1m"},
+        {"name": "m", "scope": "MODEL", "limit": 5, "window": "1m", "match": {"model": "large"}},
+        {"name": "other", "scope": "TENANT", "limit": 5, "window": "1m", "match": {"qos_tier": "premium"}},
+    )
+    for _ in range(3):
+        body = (await client.get("/v1/limits")).json()
+    assert (body["tenant"], body["user"], body["api_key"]) == ("globex", "gus", "gus1")
+    assert [(w["policy"], w["subject"], w["used"], w["remaining"]) for w in body["windows"]] == [
+        ("t", "globex", 0, 5),
+        ("m", "large", 0, 5),
+    ]
+    only = (await client.get("/v1/limits", params={"model": "default"})).json()
+    assert [w["policy"] for w in only["windows"]] == ["t"]
+    assert (await client.get("/v1/limits", params={"model": "nope"})).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/limits", "/v1/models"])
+async def test_a_key_is_needed(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.get(path, headers={"authorization": ""})
+    assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_models_have_their_aliases(client: httpx.AsyncClient) -> None:
+    body = (await client.get("/v1/models")).json()
+    assert body["object"] == "list"
+    assert [m["id"] for m in body["data"]] == ["small", "default", "large", "ghost"]
+
+
+async def test_health_and_readiness(client: httpx.AsyncClient, state: IngressState) -> None:
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+    state.has_catalogue = False
+    assert "catalogue" in (await client.get("/readyz")).json()["problems"][0]
+
+
+async def test_a_model_that_nothing_runs(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/v1/chat/completions", json={"model": "ghost", "messages": [{"role": "user"}]})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "model_unavailable")
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nope", 404), ("GET", "/v1/chat/completions", 405)])
+async def test_errors_have_one_shape(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    reply = await client.request(method, path)
+    assert reply.status_code == status
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+    assert reply.headers["x-request-id"]
+
+
+async def test_demo_keys_work_where_they_are_let(client: httpx.AsyncClient, state: IngressState) -> None:
+    object.__setattr__(state.settings, "demo", True)
+    headers = {"authorization": f"Bearer {secret('demo-x')}"}
+    assert (await client.get("/v1/models", headers=headers)).status_code == 200
+
+
+async def test_no_cors_and_no_cookies(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/v1/models", headers={"origin": "https://evil.example"})
+    assert not [name for name in reply.headers if name.startswith("access-control") or name == "set-cookie"]
+
+
+async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
+    schema = (await client.get("/openapi.json")).json()
+    assert set(schema["paths"]) == {"/v1/chat/completions", "/v1/limits", "/v1/models", "/healthz", "/readyz"}
+    names = [operation["operationId"] for path in schema["paths"].values() for operation in path.values()]
+    assert len(set(names)) == len(names)
+    assert "messages" in schema["components"]["schemas"]["ChatCompletionRequest"]["required"]
+    assert (await client.get("/docs")).status_code == 200
+    assert "Sluice" in (await client.get("/")).text

@@ -1,0 +1,68 @@
+import pytest
+from pydantic import ValidationError
+
+from policies import ApiKey, RateLimitPolicy, Tenant
+from policies.entities import MAX_LIMIT, format_duration, parse_duration_ms
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("100ms", 100), ("1s", 1_000), ("90s", 90_000), ("1m30s", 90_000), ("1h", 3_600_000), ("31d", 2_678_400_000)],
+)
+def test_durations_are_read(text: str, milliseconds: int) -> None:
+    assert parse_duration_ms(text) == milliseconds
+
+
+@pytest.mark.parametrize(("ms", "text"), [(90_000, "1m30s"), (100, "100ms"), (86_400_000, "1d"), (0, "0s")])
+def test_durations_are_written_as_short_as_they_go(ms: int, text: str) -> None:
+    assert format_duration(ms) == text
+
+
+@pytest.mark.parametrize("window", ["", "10", "s", "1.5s", "-1s", "10 s", "1w", "99ms", "32d", 0, "1sx"])
+def test_windows_that_make_no_sense_are_refused(window: object) -> None:
+    with pytest.raises(ValidationError):
+        RateLimitPolicy(name="p", scope="TENANT", limit=1, window=window)
+
+
+def test_an_unreadable_window_says_how_to_write_one() -> None:
+    with pytest.raises(ValidationError, match="'1w' is not a duration: write a number and ms, s, m, h or d"):
+        RateLimitPolicy(name="p", scope="TENANT", limit=1, window="1w")
+
+
+@pytest.mark.parametrize("limit", [0, -1, MAX_LIMIT + 1, 1.5, "many"])
+def test_limits_are_whole_and_positive(limit: object) -> None:
+    with pytest.raises(ValidationError):
+        RateLimitPolicy(name="p", scope="TENANT", limit=limit, window="1s")
+
+
+def test_a_window_is_needed_unless_something_is_held() -> None:
+    with pytest.raises(ValidationError, match="window: missing"):
+        RateLimitPolicy(name="p", scope="TENANT", limit=1)
+    assert RateLimitPolicy(name="p", scope="TENANT", unit="concurrent_requests", limit=1).window == 30_000
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\r\nx-evil: 1", "{a}", "a|b", 'a"b', "-a", "a" * 129])
+def test_names_hold_nothing_that_could_break_out(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Tenant(name=name)
+
+
+def test_a_misspelt_field_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="qos_teir"):
+        Tenant.model_validate({"name": "acme", "qos_teir": "premium"})
+
+
+def test_match_takes_one_name_or_several() -> None:
+    policy = RateLimitPolicy(name="p", scope="TENANT", limit=1, window="1s", match={"tenant": "a", "model": ["x", "y"]})
+    assert policy.match.conditions() == {"tenant": ("a",), "model": ("x", "y")}
+
+
+def test_a_moment_needs_its_zone() -> None:
+    with pytest.raises(ValidationError, match="needs its zone"):
+        ApiKey(id="k", user="u", sha256="0" * 64, expires_at="2027-01-01T00:00:00")
+
+
+def test_an_entity_survives_json() -> None:
+    policy = RateLimitPolicy(name="p", scope="TENANT", limit=5, window="1m30s", match={"tenant": "a"}, per=["user"])
+    assert '"window":"1m30s"' in policy.model_dump_json()
+    assert RateLimitPolicy.model_validate_json(policy.model_dump_json()) == policy

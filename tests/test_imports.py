@@ -1,0 +1,70 @@
+"""The rules of who may import whom (ARCHITECTURE.md), read from the source: a forbidden import fails here."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("serve_app", "deployments", "policies")
+
+# Whose modules (by prefix) must not import what (by prefix), and why.
+FORBIDDEN = [
+    ("policies", ("deployments", "serve_app"), "imports run serve_app -> deployments -> policies"),
+    ("policies", ("ray", "fastapi"), "policies works as a library, without Ray and FastAPI"),
+    ("deployments", ("serve_app",), "imports run serve_app -> deployments -> policies"),
+    ("deployments.ingress", ("deployments.models",), "ingress and models never import each other"),
+    ("deployments.models", ("deployments.ingress", "deployments.router"), "a model knows nothing of who calls it"),
+    ("deployments.router", ("deployments.ingress", "deployments.models"), "the router knows nothing of bodies"),
+    ("deployments.router.scheduler", ("ray", "asyncio"), "the scheduler is pure Python"),
+    ("deployments.router.contract", ("ray",), "the ingress is tested without Ray"),
+    ("deployments.models.engines", ("ray",), "engines are tested and timed without a cluster"),
+    ("deployments.models.service", ("ray",), "the service is tested without a cluster"),
+]
+# The only modules of the ingress that know Ray.
+RAY_IN_INGRESS = {"deployments.ingress.deployment"}
+
+
+def _imports() -> list[tuple[str, str]]:
+    """(module, what it imports) for every import in the three packages."""
+    found = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found += [(module, alias.name) for alias in node.names]
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.level == 0, f"{module} imports relatively; write the whole name"
+                    found += [(module, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def _under(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+@pytest.mark.parametrize(("who", "whom", "why"), FORBIDDEN, ids=lambda value: str(value)[:40])
+def test_no_forbidden_import(who: str, whom: tuple[str, ...], why: str) -> None:
+    broken = [
+        f"{module} imports {name}"
+        for module, name in _imports()
+        if _under(module, who) and any(_under(name, prefix) for prefix in whom)
+    ]
+    assert not broken, f"{why}: {broken}"
+
+
+def test_ray_stays_out_of_the_ingress() -> None:
+    knows = {m for m, name in _imports() if _under(m, "deployments.ingress") and _under(name, "ray")}
+    assert knows == RAY_IN_INGRESS
+
+
+def test_the_rules_see_imports() -> None:
+    # Guards the test itself: were nothing read, every rule above would hold.
+    assert ("serve_app.graph", "deployments.ingress.deployment.Ingress") in _imports()
+
+
+def test_postponed_annotations_are_nowhere() -> None:
+    # They turn the annotations that Ray Serve and FastAPI read at run time into strings, which both then ignore.
+    assert [m for m, name in _imports() if name == "__future__.annotations"] == []

@@ -1,0 +1,110 @@
+"""The whole application as a user starts it: `serve run` in a process of its own, real Redis, HTTP on loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+START_S = 150
+"""A start takes 30 to 50 s on two idle cores."""
+
+
+@dataclass
+class Application:
+    """A running application."""
+
+    base_url: str
+    state_dir: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def redis_process(self) -> psutil.Process:
+        """Its embedded redis-server."""
+        found = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "redis-server" and self._is_ours(p)]
+        assert len(found) == 1, found
+        return found[0]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return Path(process.cwd()).is_relative_to(self.state_dir)
+        except psutil.Error:
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def configuration(port: int, state_dir: Path) -> dict[str, Any]:
+    """serve_config.yaml as it is, on a free port and with files of its own; and a key that is limited soon."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    config["http_options"]["port"] = port
+    application = config["applications"][0]
+    application["args"]["state_dir"] = str(state_dir)
+    catalogue = application["deployments"][0]["user_config"]["catalogue"]
+    catalogue["policies"].append(
+        {"name": "slow", "scope": "API_KEY", "limit": 2, "window": "3s", "match": {"api_key": "demo-batch"}}
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    folder = tmp_path_factory.mktemp("app")
+    port = free_port()
+    path = folder / "serve_config.yaml"
+    path.write_text(yaml.safe_dump(configuration(port, folder / "state")))
+    log = folder / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("serve"), "run", "--address", "local", str(path)],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+        )
+    running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
+    try:
+        _wait_until_ready(running)
+        yield running
+    finally:
+        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for child in psutil.wait_procs(children, timeout=10)[1]:
+            child.kill()
+
+
+def _wait_until_ready(running: Application) -> None:
+    give_up = time.monotonic() + START_S
+    while True:
+        try:
+            reply = httpx.get(f"{running.base_url}/readyz", timeout=5)
+            if reply.status_code == 200:
+                return
+            last = reply.text
+        except httpx.TransportError as error:
+            last = repr(error)
+        if time.monotonic() > give_up or running.process.poll() is not None:
+            pytest.fail(f"not ready: {last}\n{running.log.read_text()[-4_000:]}")
+        time.sleep(0.5)

@@ -17,20 +17,23 @@ local WHOLE_LOG_MS = 2 ^ 50
 
 -- Gives back (part of) what an entry reserved: it counts for `actual` from now on, at its own place in time. What is
 -- used beyond the reservation was not there then, and is logged as an entry of its own now. An entry that is gone
--- has taken its reservation with it.
+-- has taken its reservation with it; so has one that had left when the log began afresh without weights, which shows
+-- in that it counts for something else than it logged.
 local function log_settle(w, window_ms, ms, ordinal, reserved, actual)
   local id, begun = ms .. '-' .. ordinal, false
-  if w.first_ordinal and ordinal >= (w.weighted and w.head or w.first_ordinal) and ordinal <= w.last_ordinal
-    and #call('XRANGE', w.log, id, id) == 1 then
-    if not w.weighted then
-      if actual == 1 then return 0 end
-      weights().begin(w, w.first_ordinal, w.last_ordinal + 1)
-      begun = true
-    end
+  local entry
+  if w.first_ordinal and ordinal >= (w.weighted and w.head or w.first_ordinal) and ordinal <= w.last_ordinal then
+    entry = call('XRANGE', w.log, id, id)[1]
+  end
+  local logged = entry and (tonumber(entry[2][2]) or 1)
+  if logged and not w.weighted and logged == 1 and actual ~= 1 then
+    weights().begin(w, w.first_ordinal, w.last_ordinal + 1)
+    begun = true
+  end
+  if logged and w.weighted then
     local before, settled = weights().get(w, ordinal)
     if settled then return 0 end
-    weights().settle(w, ordinal, before, min(actual, before))
-    reserved = before
+    if before == logged then weights().settle(w, ordinal, before, min(actual, before)) end
   end
   if actual > reserved then
     log_append(w, actual - reserved, window_ms, w.now)

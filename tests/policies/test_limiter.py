@@ -207,6 +207,17 @@ async def test_cancel_is_as_though_it_had_never_been_asked(limiter: Limiter, clo
     assert [(window.used, window.reset_after_s) for window in found.windows] == [(0, 0.0)] * 3
 
 
+async def test_settling_what_left_before_the_log_began_afresh(limiter: Limiter, clock: Clock) -> None:
+    charge, single = Charge(policy(1_000, **TOKENS), cost=5), Charge(policy(1_000, **TOKENS))
+    old, other = await limiter.acquire([charge]), await limiter.acquire([charge])
+    clock.ms += 10_000
+    young = await limiter.acquire([single])  # nothing counts any more: no weights now
+    await limiter.settle(old, {"total_tokens": 4})
+    await limiter.cancel(young)  # weights again
+    await limiter.settle(other, {"total_tokens": 4})
+    assert (await limiter.peek([charge])).windows[0].used == 0
+
+
 async def test_settling_by_the_old_window_harms_no_longer_one(limiter: Limiter, clock: Clock) -> None:
     short, long = policy(1_000, "10s", **TOKENS), policy(1_000, "10m", **TOKENS)
     old = await limiter.acquire([Charge(short, cost=100)])

@@ -55,6 +55,13 @@ class Window:
     """False for a policy in shadow mode: what it finds does not deny."""
 
 
+@dataclass(slots=True)
+class Ending:
+    """Whether a decision was settled or cancelled: what makes doing it twice harmless at any time."""
+
+    done: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to one request: all of its charges were logged, or none was."""
@@ -74,6 +81,7 @@ class Decision:
     _charges: tuple[Charge, ...] = field(default=(), repr=False)
     _entries: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     """Server time in ms and ordinal of each charge's entry; (0, 0) where nothing was logged."""
+    _ending: Ending = field(default_factory=Ending, repr=False, compare=False)
 
     @property
     def denying(self) -> Window | None:

@@ -131,7 +131,8 @@ class Limiter:
         await self.cancel(decision)
 
     async def _settle(self, decision: Decision, actual: Actual) -> None:
-        if not decision.allowed:
+        ending = decision._ending
+        if not decision.allowed or ending.done:
             return
         keys: list[str] = []
         packed = []
@@ -144,8 +145,13 @@ class Limiter:
                 keys += self._keys(charge)
                 flags = _LEASE if policy.is_lease else 0
                 packed.append(_SETTLED.pack(flags, policy.window, entry_ms, ordinal, charge.cost, used))
+        ending.done = True
         if keys:
-            await self._store.run(SETTLE, keys, (b"".join(packed), decision.id, self._steered_ms()))
+            try:
+                await self._store.run(SETTLE, keys, (b"".join(packed), decision.id, self._steered_ms()))
+            except BaseException:  # it may be sent again: an entry remembers that it was settled
+                ending.done = False
+                raise
 
     def _ask(self, charges: Sequence[Charge]) -> tuple[list[str], bytes]:
         keys: list[str] = []
@@ -166,16 +172,16 @@ class Limiter:
             raise InvalidChargeError(f"policy {names[0]!r} is charged twice for the same subject: add the costs up")
         return keys, b"".join(packed)
 
-    def _keys(self, charge: Charge) -> tuple[str, str]:
+    def _keys(self, charge: Charge) -> tuple[str, ...]:
         # The limit and the window are not part of the key, so editing them keeps the history.
         policy = charge.policy
         subject = quote(charge.subject, _SAFE_IN_KEYS)
         slot = quote(charge.slot, _SAFE_IN_KEYS) if charge.slot else f"{policy.scope}:{subject}"
         key = f"{self._prefix}:{{{slot}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{subject}"
-        return key, key + ":w"
+        return (key,) if policy.is_lease else (key, key + ":w")
 
     def _steered_ms(self) -> str:
-        return "" if self._steered_clock is None else str(int(self._steered_clock() * 1000))
+        return "" if self._steered_clock is None else str(round(self._steered_clock() * 1000))
 
 
 def _decision(identifier: str, charges: tuple[Charge, ...], reply: Reply, *, logged: bool = True) -> Decision:

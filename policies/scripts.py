@@ -1,4 +1,4 @@
-"""The Lua scripts: one file an operation under `lua/`, each put behind what they share (`lua/window.lua`)."""
+"""The Lua scripts: one file an operation under `lua/`, behind the files that it builds on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,12 +14,19 @@ class Script:
     sha: str
 
 
-def _read(name: str) -> Script:
-    folder = files("policies") / "lua"
-    source = (folder / "window.lua").read_text() + (folder / f"{name}.lua").read_text()
+def _text(name: str) -> str:
+    return (files("policies") / "lua" / f"{name}.lua").read_text()
+
+
+def _script(name: str, *parts: str) -> Script:
+    source = "".join((*parts, _text(name)))
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-ACQUIRE = _read("acquire")
-SETTLE = _read("settle")
-RENEW = _read("renew")
+_COMMON, _LEASES = _text("common"), _text("leases")
+# The weights' functions are made inside this one, when a weighted window is met: making them costs at every call.
+_LOG = f"local function make_weights(log_time_of)\n{_text('weights')}end\n{_text('log')}"
+
+ACQUIRE = _script("acquire", _COMMON, _LOG, _LEASES)
+SETTLE = _script("settle", _COMMON, _LOG, _LEASES)
+RENEW = _script("renew", _COMMON, _LEASES)

@@ -1,6 +1,6 @@
 -- settle / cancel: replaces what a request reserved by what it used, and gives its leases back.
 --
--- KEYS   two a charge, as in acquire.lua
+-- KEYS   as in acquire.lua
 -- ARGV   1  what is settled, 41 bytes a charge: flags (1: lease), window or lease in ms, the entry's ms and ordinal,
 --           reserved cost, actual cost
 --        2  the holder's id, for leases
@@ -11,16 +11,52 @@
 -- Sending it again changes nothing while the entry is in the window: each entry remembers that it was settled.
 
 local LEASE = 1
-local now = server_ms(ARGV[3])
-local reply = {}
+-- A request may be settled long after its policy's window was edited, so what still counts is not judged here: the
+-- whole log is opened, nothing leaves it, and the next acquire judges by the window of its day.
+local WHOLE_LOG_MS = 2 ^ 50
 
-for i = 1, #KEYS / 2 do
-  local flags, window_ms, ms, ordinal, reserved, actual = unpack_at('>BI8I8I8I8I8', ARGV[1], (i - 1) * 41 + 1)
-  local first, second = KEYS[2 * i - 1], KEYS[2 * i]
+-- Gives back (part of) what an entry reserved: it counts for `actual` from now on, at its own place in time. What is
+-- used beyond the reservation was not there then, and is logged as an entry of its own now. An entry that is gone
+-- has taken its reservation with it; so has one that had left when the log began afresh without weights, which shows
+-- in that it counts for something else than it logged.
+local function log_settle(w, window_ms, ms, ordinal, reserved, actual)
+  local id, begun = ms .. '-' .. ordinal, false
+  local entry
+  if w.first_ordinal and ordinal >= (w.weighted and w.head or w.first_ordinal) and ordinal <= w.last_ordinal then
+    entry = call('XRANGE', w.log, id, id)[1]
+  end
+  local logged = entry and (tonumber(entry[2][2]) or 1)
+  if logged and not w.weighted and logged == 1 and actual ~= 1 then
+    weights().begin(w, w.first_ordinal, w.last_ordinal + 1)
+    begun = true
+  end
+  if logged and w.weighted then
+    local before, settled = weights().get(w, ordinal)
+    if settled then return 0 end
+    if before == logged then weights().settle(w, ordinal, before, min(actual, before)) end
+  end
+  if actual > reserved then
+    log_append(w, actual - reserved, window_ms, w.now)
+  elseif begun then
+    -- An entry that counts for nothing, so that the newest one says that there are weights.
+    log_append(w, 0, window_ms, w.last_ms)
+  end
+  if begun then log_outlives(w, window_ms) end
+  return 1
+end
+
+local clock = server_ms(ARGV[3])
+local reply, key = {}, 1
+
+for i = 1, #ARGV[1] / 41 do
+  local flags, window_ms, ms, ordinal, reserved, actual = unpack_at('>BI8I8I8I8I8', ARGV[1], i * 41 - 40)
   if flags % 2 == LEASE then
-    reply[i] = lease_give(first, second, ARGV[2], reserved)
+    reply[i] = lease_give(KEYS[key], ARGV[2], reserved)
+    key = key + 1
   else
-    reply[i] = log_settle(log_open(first, second, window_ms, now), ms, ordinal, reserved, actual)
+    local w = log_open(KEYS[key], KEYS[key + 1], WHOLE_LOG_MS, clock)
+    reply[i] = log_settle(w, window_ms, ms, ordinal, reserved, actual)
+    key = key + 2
   end
 end
 

@@ -16,13 +16,6 @@ from tests.policies.redis_server import RedisServer, binaries
 _BINARIES = binaries()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--limiter-steps", type=int, default=10_000, help="steps of the limiter against its model")
-    parser.addoption(
-        "--limiter-shrink", action="store_true", help="look for the shortest schedule that fails (minutes)"
-    )
-
-
 @pytest.fixture(
     scope="session", params=list(_BINARIES) or [pytest.param("", marks=pytest.mark.skip("no redis-server"))]
 )

@@ -138,19 +138,21 @@ def test_killed_outright_then_the_next_start_is_clean(machine: Machine) -> None:
     first = machine.start()
     first.read_until("READY")
     (haproxy,) = first.named("haproxy -db")
-    (serve_run,) = first.named("ray.serve.scripts")
-    # Both at once, so that nothing is left that could end HAProxy in order.
-    haproxy.suspend()
-    os.kill(first.launcher.pid, signal.SIGKILL)
-    serve_run.kill()
-    haproxy.resume()
+    (redis,) = first.named("redis-server")
+    # Everything but HAProxy and Redis at once, so that nobody is left to end these two in order.
+    first.launcher.kill()
+    for process in first.below:
+        if process not in (haproxy, redis):
+            process.kill()
     first.read_rest()
-    (redis,) = first.named("redis-server") or [None]
-    assert redis is None or eventually(lambda: has_ended(redis))
+    assert eventually(lambda: has_ended(redis), 1.0)
+    assert not has_ended(haproxy)
+    assert answers(machine.port)
 
     second = machine.start()
     second.read_until("READY")
     assert [process for process in first.below if not has_ended(process)] == [], second.output
+    assert f"ended what an earlier run left behind: pid {haproxy.pid} (" in second.output
 
     second.launcher.send_signal(signal.SIGTERM)
     assert second.read_rest().endswith("STOPPED\n"), second.output

@@ -202,7 +202,8 @@ class Launcher:
             if states and not waiting:
                 return True
             stage = _stage(states, waiting)
-            if stage != shown:
+            # A dashboard that is too busy to answer says nothing new.
+            if stage != shown and (states or not shown):
                 self._say(f"{time.monotonic() - began:3.0f} s  {stage}")
                 shown = stage
             self._wake.wait(_POLL_S)
@@ -289,8 +290,8 @@ def _stage(states: list[serve_status.ApplicationState], waiting: list[str]) -> s
         return "starting Ray and Serve"
     parts = []
     for state in states:
-        unready = [f"{name} {how}" for name, how in state.deployments.items() if how != "ready"]
-        parts.append(f"{state.name}: {', '.join(unready) or state.status.lower()}")
+        unready = [f"{name} ({how})" for name, how in state.deployments.items() if how != "ready"]
+        parts.append(f"{state.name}: {state.status.lower()} {', '.join(unready)}".rstrip())
     if all(state.status == "RUNNING" for state in states):
         parts.append(f"waiting for {', '.join(waiting)}")
     return "; ".join(parts)

@@ -11,18 +11,21 @@ state directory (`serve_app.launch`), so no run that is alive can own what is fo
 
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from serve_app.errors import LaunchError
-from serve_app.processes import describe, end
+from serve_app.processes import describe, end, has_ended
 
 GRACE_S = 3.0
 """How long a leftover may take to end when asked, before it is ended by force."""
 
 _RECORD = "processes.json"
+_NODE_ID = re.compile("[0-9a-f]{56}")
 
 
 def record(runtime_dir: Path, processes: Iterable[psutil.Process]) -> None:
@@ -34,8 +37,12 @@ def record(runtime_dir: Path, processes: Iterable[psutil.Process]) -> None:
 
 
 def forget(runtime_dir: Path) -> None:
-    """The run has ended and left nothing."""
+    """The run has ended and left no process: remove its record and what HAProxy wrote."""
     (runtime_dir / _RECORD).unlink(missing_ok=True)
+    for entry in runtime_dir.iterdir():
+        # Ray Serve names HAProxy's directory by the node's id.
+        if _NODE_ID.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def find(runtime_dir: Path) -> list[psutil.Process]:
@@ -49,7 +56,7 @@ def find(runtime_dir: Path) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue  # ended meanwhile, or of another user and so not ours
-    return [process for process in found if process.pid != os.getpid()]
+    return [process for process in found if process.pid != os.getpid() and not has_ended(process)]
 
 
 def end_all(runtime_dir: Path) -> list[str]:

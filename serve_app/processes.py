@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import psutil
 
 _WRAPPER = Path(__file__).with_name("die_with_parent.py")
 _PR_SET_CHILD_SUBREAPER = 36
+_POLL_S = 0.02
 
 KILL_WAIT_S = 1.0
 """How long the kernel may take to clear away a process that was killed."""
@@ -62,9 +64,18 @@ def holders_of(path: Path) -> list[int]:
     return pids
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process runs no more. One that nobody collected yet (a zombie) does not run: in a container, the first
+    process may take seconds to collect an orphan."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def descendants() -> list[psutil.Process]:
-    """Every process below this one, deepest last."""
-    return psutil.Process().children(recursive=True)
+    """Every process below this one that runs."""
+    return [process for process in psutil.Process().children(recursive=True) if not has_ended(process)]
 
 
 def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Process]:
@@ -72,16 +83,16 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Proc
 
     psutil compares start times before it sends, so that a process id used again is never hit.
     """
-    alive = list(processes)
+    alive = [process for process in processes if not has_ended(process)]
     for send, wait_s in ((psutil.Process.terminate, grace_s), (psutil.Process.kill, KILL_WAIT_S)):
         for process in alive:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 send(process)
-            except psutil.NoSuchProcess:
-                continue
-        _, alive = psutil.wait_procs(alive, timeout=wait_s)
-        if not alive:
-            return []
+        deadline = time.monotonic() + wait_s
+        while alive := [process for process in alive if not has_ended(process)]:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_S)
     return alive
 
 

@@ -13,11 +13,11 @@ INSTALLED := $(VENV)/.installed
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(INSTALLED): requirements/dev.lock pyproject.toml
+$(INSTALLED): requirements/dev.lock requirements/installer.lock pyproject.toml
 	@echo "==> installing locked dependencies into $(VENV) (once; about a minute)"
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Sluice needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(INSTALLED)
@@ -37,11 +37,13 @@ format: $(INSTALLED) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url
+
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url pyproject.toml -o requirements/runtime.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
+	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
 	rm -rf $(VENV) .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis

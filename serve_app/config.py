@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from deployments.models.service import make_engine
+
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -67,6 +69,11 @@ class EngineSettings(Settings):
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of that engine; checked by the engine itself before anything starts."""
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "EngineSettings":
+        make_engine(self.kind, self.options)  # its error names the option and what is accepted
+        return self
 
 
 class ModelSettings(Settings):

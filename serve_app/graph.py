@@ -7,7 +7,6 @@ from ray.serve.context import _get_global_client
 
 from deployments.ingress.deployment import Ingress
 from deployments.models.deployment import ModelReplica
-from deployments.models.service import make_engine
 from deployments.router.deployment import ModelRouter
 from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
 from serve_app.errors import DemoExposedError
@@ -22,7 +21,6 @@ def bind_graph(args: ApplicationArgs) -> Application:
     ingress, router, replica = cast("tuple[Any, Any, Any]", (Ingress, ModelRouter, ModelReplica))
     pools = {}
     for model in args.models:
-        make_engine(model.engine.kind, model.engine.options)  # wrong options fail here, before anything starts
         pool = replica.options(name=model_deployment_name(model.name))
         pools[model.name] = pool.bind(model.engine.kind, model.engine.options)
     redis_url = args.redis.url

@@ -97,7 +97,7 @@ def test_a_client_that_leaves_a_stream_frees_its_slot(application: Application) 
 
 
 def test_a_restart_of_redis_keeps_the_log(application: Application) -> None:
-    with sdk(application, "sk-demo-standard") as client:
+    with sdk(application, "sk-demo-standard", retries=5) as client:
         client.chat.completions.create(model="sim-small", messages=HELLO, max_tokens=1)
         before = _used(application)
         assert before["standard-rate"] >= 1

@@ -1,0 +1,29 @@
+"""What can be set is documented: a new field without a word about it fails here."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from policies.entities import Match, RateLimitPolicy
+from serve_app.config import ApplicationArgs, EngineSettings, HttpSettings, ModelSettings, RedisSettings
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.mark.parametrize(
+    ("model", "page"),
+    [
+        (RateLimitPolicy, "policies.md"),
+        (Match, "policies.md"),
+        (ApplicationArgs, "configuration.md"),
+        (RedisSettings, "configuration.md"),
+        (HttpSettings, "configuration.md"),
+        (ModelSettings, "configuration.md"),
+        (EngineSettings, "configuration.md"),
+    ],
+)
+def test_every_field_is_documented(model: type[BaseModel], page: str) -> None:
+    text = (DOCS / page).read_text()
+    missing = [name for name in model.model_fields if f"`{name}`" not in text and f".{name}`" not in text]
+    assert not missing, f"docs/{page} does not mention {missing} of {model.__name__}"

@@ -54,6 +54,17 @@ class Applied:
         return Charge(self.policy, self.subject, cost, self.slot)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a policy applies to a request, or does not."""
+
+    policy: RateLimitPolicy
+    applies: bool
+    reason: str
+    subject: str
+    """Whose window it would count in; empty where it does not apply, and for GLOBAL."""
+
+
 class Resolver:
     """Answers from one catalogue; a changed catalogue gets a new resolver."""
 
@@ -69,6 +80,7 @@ class Resolver:
             for name in (model.name, *model.aliases):
                 self._models[name] = model
         self.models: tuple[Model, ...] = catalogue.models
+        self._all_policies = catalogue.policies
         self._policies = tuple(policy for policy in catalogue.policies if policy.mode is not Mode.OFF)
         self._plans: dict[tuple[str, str], tuple[Applied, ...]] = {}
 
@@ -94,16 +106,29 @@ class Resolver:
         """What a request is charged; `costs` says how much in each unit. A unit that is left out costs nothing."""
         return [a.charge(cost) for a in self.plan(identity, model) if (cost := costs.get(a.policy.unit, 0))]
 
+    def explain(self, identity: Identity, model: Model) -> list[Explanation]:
+        """Every policy of the catalogue, and why it applies to this request or does not."""
+        request = _request(identity, model)
+        applied = {a.policy.name: a for a in self.plan(identity, model)}
+        explanations = []
+        for policy in self._all_policies:
+            found = applied.get(policy.name)
+            if found is not None:
+                named = " and names the subject" if names_subject(policy) else ""
+                explanations.append(Explanation(policy, True, f"its match holds{named}", found.subject))
+            elif policy.mode is Mode.OFF:
+                explanations.append(Explanation(policy, False, "its mode is off", ""))
+            elif broken := _unmatched(policy, request):
+                explanations.append(Explanation(policy, False, broken, ""))
+            else:
+                by = [a.policy.name for a in applied.values() if names_subject(a.policy) and _alike(a.policy, policy)]
+                reason = f"replaced by {', '.join(by)}, which names the subject"
+                explanations.append(Explanation(policy, False, reason, ""))
+        return explanations
+
     def _applied(self, identity: Identity, model: Model) -> Iterable[Applied]:
-        request = {
-            Dimension.TENANT: identity.tenant,
-            Dimension.USER: identity.user,
-            Dimension.API_KEY: identity.api_key,
-            Dimension.MODEL: model.name,
-            Dimension.MODEL_TIER: model.tier,
-            Dimension.QOS_TIER: identity.qos_tier,
-        }
-        matching = [policy for policy in self._policies if _matches(policy, request)]
+        request = _request(identity, model)
+        matching = [policy for policy in self._policies if not _unmatched(policy, request)]
         named = {(policy.scope, policy.unit) for policy in matching if names_subject(policy)}
         for policy in matching:
             if names_subject(policy) or (policy.scope, policy.unit) not in named:
@@ -116,8 +141,27 @@ def names_subject(policy: RateLimitPolicy) -> bool:
     return any(dimension in conditions for dimension in SCOPE_DIMENSIONS[policy.scope])
 
 
-def _matches(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> bool:
-    return all(request[Dimension(name)] in accepted for name, accepted in policy.match.conditions().items())
+def _request(identity: Identity, model: Model) -> Mapping[Dimension, str]:
+    return {
+        Dimension.TENANT: identity.tenant,
+        Dimension.USER: identity.user,
+        Dimension.API_KEY: identity.api_key,
+        Dimension.MODEL: model.name,
+        Dimension.MODEL_TIER: model.tier,
+        Dimension.QOS_TIER: identity.qos_tier,
+    }
+
+
+def _alike(one: RateLimitPolicy, other: RateLimitPolicy) -> bool:
+    return (one.scope, one.unit) == (other.scope, other.unit)
+
+
+def _unmatched(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
+    """The first condition that does not hold, in words; empty where all do."""
+    for name, accepted in policy.match.conditions().items():
+        if request[Dimension(name)] not in accepted:
+            return f"{name} is {request[Dimension(name)]}, not {' or '.join(accepted)}"
+    return ""
 
 
 def _subject(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:

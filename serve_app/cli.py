@@ -1,4 +1,4 @@
-"""The command line (console script `sluice`): up, check, version.
+"""The command line (console script `sluice`): up, check, policies explain, version.
 
 Each command is a thin shell over a module of its own name or nearly so; `serve_app.launch` is the long one. Ray takes
 seconds to import, so whatever needs it is imported inside the command that uses it.
@@ -23,6 +23,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+policies = typer.Typer(help="What limits whom.", no_args_is_help=True)
+app.add_typer(policies, name="policies")
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="[FILE]", show_default=True, help="A Ray Serve config.")]
 
@@ -62,6 +65,21 @@ def check(file: ConfigFile = DEFAULT_FILE) -> None:
 def version() -> None:
     """Print the version."""
     print(importlib.metadata.version("sluice"))
+
+
+@policies.command()
+def explain(
+    key: Annotated[str, typer.Option(help="A key's public id, such as demo-premium; or a whole key.")],
+    model: Annotated[str, typer.Option(help="The model's name or alias.")],
+    file: Annotated[Path, typer.Option("--file", "-f", help="A Ray Serve config.")] = DEFAULT_FILE,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show which policies a request with this key for this model counts in, and why."""
+    from serve_app import explain as explain_module
+    from serve_app.config_file import read_serve_config
+
+    explanations = explain_module.explain(read_serve_config(file), key, model)
+    explain_module.show(explanations, as_json=as_json, console=Console(highlight=False))
 
 
 def main() -> None:

@@ -69,3 +69,9 @@ class DemoExposedError(ServeAppError):
             f"args.demo is true, and http_options.host is {host!r}: the demo keys are known to everybody. "
             "Set http_options.host to 127.0.0.1, or demo to false and issue keys of your own."
         )
+
+
+class UnknownNameError(ServeAppError):
+    """The command line was given a name that is not there."""
+
+    exit_code = 2

@@ -112,3 +112,24 @@ def test_a_unit_without_a_cost_is_not_charged() -> None:
     assert model is not None
     charges = resolver.charges(identity, model, {Unit.REQUESTS: 1})
     assert [(c.policy.name, c.cost) for c in charges] == [("r", 1)]
+
+
+def test_explain_says_why_of_every_policy() -> None:
+    policies = [
+        policy("all", "TENANT"),
+        policy("acme", "TENANT", match={"tenant": "acme"}),
+        policy("globex", "TENANT", match={"tenant": ["globex"]}),
+        policy("asleep", "GLOBAL", mode="off"),
+        policy("everyone", "GLOBAL"),
+    ]
+    resolver = Resolver(Catalogue.parse({**BASE, "policies": policies}))
+    identity, model = resolver.identity("kp"), resolver.model("big")
+    assert identity is not None
+    assert model is not None
+    assert [(e.policy.name, e.applies, e.reason, e.subject) for e in resolver.explain(identity, model)] == [
+        ("all", False, "replaced by acme, which names the subject", ""),
+        ("acme", True, "its match holds and names the subject", "acme"),
+        ("globex", False, "tenant is acme, not globex", ""),
+        ("asleep", False, "its mode is off", ""),
+        ("everyone", True, "its match holds", ""),
+    ]

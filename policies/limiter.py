@@ -178,7 +178,7 @@ class Limiter:
         subject = quote(charge.subject, _SAFE_IN_KEYS)
         slot = quote(charge.slot, _SAFE_IN_KEYS) if charge.slot else f"{policy.scope}:{subject}"
         key = f"{self._prefix}:{{{slot}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{subject}"
-        return (key,) if policy.is_lease else (key, key + ":w")
+        return (key,) if policy.is_lease else (key, key + ":s")
 
     def _steered_ms(self) -> str:
         return "" if self._steered_clock is None else str(round(self._steered_clock() * 1000))

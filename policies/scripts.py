@@ -25,7 +25,7 @@ def _script(name: str, *parts: str) -> Script:
 
 _COMMON, _LEASES = _text("common"), _text("leases")
 # The weights' functions are made inside this one, when a weighted window is met: making them costs at every call.
-_LOG = f"local function make_weights(log_time_of)\n{_text('weights')}end\n{_text('log')}"
+_LOG = f"local function make_weights(log_time_of, header_write, HEADER_BYTES)\n{_text('weights')}end\n{_text('log')}"
 
 ACQUIRE = _script("acquire", _COMMON, _LOG, _LEASES)
 SETTLE = _script("settle", _COMMON, _LOG, _LEASES)

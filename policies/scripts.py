@@ -12,6 +12,8 @@ class Script:
     name: str
     source: str
     sha: str
+    wire: bytes
+    """How a call of it begins, as the Redis protocol writes it."""
 
 
 def _text(name: str) -> str:
@@ -20,7 +22,8 @@ def _text(name: str) -> str:
 
 def _script(name: str, *parts: str) -> Script:
     source = "".join((*parts, _text(name)))
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, sha, b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % sha.encode())
 
 
 _COMMON, _LEASES = _text("common"), _text("leases")

@@ -95,7 +95,7 @@ async def test_a_hundred_thousand_requests(big: Limiter, clock: Clock) -> None:
 
 async def test_a_hundred_thousand_weights(big: Limiter, clock: Clock, newest_server: RedisServer) -> None:
     log = Shadow(big, clock, TOKENS)
-    key, state = big._keys(Charge(TOKENS))
+    key, state = big._places.of(Charge(TOKENS)).keys
     await log.fill([random.choice((1, 7, 4_000, 10**7 - 3)) for _ in range(BIG)], step_ms=500)
     await log.check()
     for _ in range(300):
@@ -147,7 +147,7 @@ async def test_a_state_that_another_hand_removed_is_made_again(
     big: Limiter, clock: Clock, newest_server: RedisServer
 ) -> None:
     log = Shadow(big, clock, TOKENS)
-    _, state = big._keys(Charge(TOKENS))
+    _, state = big._places.of(Charge(TOKENS)).keys
     await log.fill([random.randint(1, 9) for _ in range(4_500)], step_ms=100)
     clock.ms += WINDOW_MS - 2_000
     log.leave()
@@ -171,7 +171,7 @@ async def test_a_log_that_another_hand_removed_counts_until_it_would_have_left(
     log = Shadow(big, clock, TOKENS)
     await log.fill([3, 5, 8])
     with newest_server.sync() as client:
-        client.delete(big._keys(Charge(TOKENS))[0])
+        client.delete(big._places.of(Charge(TOKENS)).keys[0])
     clock.ms += 1_000
     await log.fill([2])
     await big.settle(log.decisions[1], {"total_tokens": 1})  # its entry is gone, and its time with it
@@ -189,7 +189,7 @@ async def test_both_keys_removed_is_a_log_that_never_was(
     await log.fill([3, 5, 8])
     old = log.decisions[1]
     with newest_server.sync() as client:
-        client.delete(*big._keys(Charge(TOKENS)))
+        client.delete(*big._places.of(Charge(TOKENS)).keys)
     assert (await big.peek([Charge(TOKENS)])).windows[0].used == 0
     clock.ms += 1
     await big.acquire([Charge(TOKENS)])
@@ -203,7 +203,7 @@ async def test_a_long_backlog_leaves_in_strides(big: Limiter, clock: Clock, newe
     await log.fill([1] * 30_000)
     clock.ms += WINDOW_MS
     with newest_server.sync() as client:
-        key = big._keys(Charge(REQUESTS))[0]
+        key = big._places.of(Charge(REQUESTS)).keys[0]
         kept = [client.xlen(key)]
         for _ in range(5):
             await asyncio.gather(*(big.acquire([Charge(REQUESTS)]) for _ in range(64)))

@@ -284,7 +284,7 @@ async def test_a_mass_of_dead_holders_leaves_in_strides(
     clock.ms += 10_000
     for taken in range(1, 5):
         assert (await limiter.acquire([single])).windows[0].used == taken
-    assert await redis.zcard(limiter._keys(charge)[0]) == 4
+    assert await redis.zcard(limiter._places.of(charge).log_key) == 4
 
 
 # Keys ---------------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from policies.entities import RateLimitPolicy
+from policies.local import LocalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,7 @@ class Charge:
     Without effect on a single Redis. Where absent: the policy's scope and the subject."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """What one charge found in its window."""
 
     policy: str
@@ -78,9 +79,13 @@ class Decision:
     """The server's clock at the decision, in seconds since 1970, as in `1764000000.123`."""
     windows: tuple[Window, ...]
     """One for each charge, in the order asked."""
+    degraded: bool = False
+    """Whether Redis could not be asked, and each policy's `on_redis_failure` decided instead."""
     _charges: tuple[Charge, ...] = field(default=(), repr=False)
     _entries: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     """Server time in ms and ordinal of each charge's entry; (0, 0) where nothing was logged."""
+    _local: tuple[LocalEntry | None, ...] = field(default=(), repr=False, compare=False)
+    """Each charge's entry in this process, where the decision is degraded."""
     _ending: Ending = field(default_factory=Ending, repr=False, compare=False)
 
     @property

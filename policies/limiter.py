@@ -1,38 +1,31 @@
 """The limiter: decides charges on an exact sliding-window log, all or nothing.
 
-The algorithm is in `lua/window.lua`; here requests become script calls and replies become `Decision`s. Which charges
-a request has is `policies.resolver`'s business, how scripts reach Redis `policies.store`'s.
+The algorithm is in `lua/log.lua`; here requests become script calls and replies become `Decision`s. Which charges a
+request has is `policies.resolver`'s business, how scripts reach Redis `policies.store`'s, what is decided when they do
+not `policies.degraded`'s.
 """
 
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from secrets import token_urlsafe
-from urllib.parse import quote
 
 from redis.asyncio import Redis
 
 from policies.decision import Actual, Charge, Decision, Window
-from policies.entities import MAX_COST, Mode, Unit
-from policies.errors import CostExceedsLimitError, InvalidChargeError
+from policies.degraded import Degraded
+from policies.entities import MAX_COST, Unit
+from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
+from policies.places import LEASE, Place, Places, window_of
 from policies.scripts import ACQUIRE, RENEW, SETTLE
 from policies.store import RedisStore, Reply
 
 DEADLINE_S = 0.05
 """How long a check may take where the caller names nothing else."""
 
-_LEASE, _SHADOW = 1, 2
-_ASKED = struct.Struct(">BQQQ")
 _SETTLED = struct.Struct(">BQQQQQ")
 _PER_CHARGE = 5
-_UNIT_CODES = {
-    Unit.REQUESTS: "r",
-    Unit.INPUT_TOKENS: "i",
-    Unit.OUTPUT_TOKENS: "o",
-    Unit.TOTAL_TOKENS: "t",
-    Unit.CONCURRENT_REQUESTS: "c",
-}
-_SAFE_IN_KEYS = ":@/|,=+ "
+_EVERYTHING_BACK: Actual = {unit: 0 for unit in Unit}  # noqa: C420 # fromkeys would be a dict of Unit, not of str
 
 
 class Limiter:
@@ -48,23 +41,36 @@ class Limiter:
         *,
         prefix: str = "sluice",
         deadline_s: float = DEADLINE_S,
+        replicas: int = 1,
         steered_clock: Callable[[], float] | None = None,
     ) -> None:
         """`redis`: a redis.asyncio client. `prefix`: first part of every key. `deadline_s`: seconds for one call.
 
+        `replicas`: how many processes share the limits of policies with `on_redis_failure: local`; may be set later.
         `steered_clock` is for tests: seconds since 1970 that stand in for the server's clock.
         """
         self._store = RedisStore(redis, deadline_s)
-        self._prefix = prefix
+        self._places = Places(prefix)
+        self._degraded = Degraded(replicas)
         self._steered_clock = steered_clock
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def replicas(self) -> int:
+        """How many processes share the limits of policies with `on_redis_failure: local`."""
+        return self._degraded.replicas
+
+    @replicas.setter
+    def replicas(self, count: int) -> None:
+        self._degraded.replicas = max(1, count)
 
     async def acquire(self, charges: Sequence[Charge]) -> Decision:
         """Admits the request and logs all of its charges, or denies it and logs nothing.
 
-        Raises `CostExceedsLimitError` where waiting can never help, `InvalidChargeError` for a cost out of range or a
-        window charged twice, `StoreError` where Redis does not answer; it is then never asked again, since it may
-        have admitted the request (an admission whose answer comes late is cancelled).
+        Raises `CostExceedsLimitError` where waiting can never help and `InvalidChargeError` for a cost out of range or
+        a window charged twice. Where Redis does not answer, each policy's `on_redis_failure` decides; `StoreError`
+        where one says `deny`. Redis is then never asked again, since it may have admitted the request (an admission
+        whose answer comes late is cancelled).
         """
         return await self._decide(charges, log=True)
 
@@ -82,22 +88,23 @@ class Limiter:
 
     async def cancel(self, decision: Decision) -> None:
         """Takes an admitted request back, as though it had never been asked."""
-        await self._settle(decision, dict.fromkeys(Unit, 0))
+        await self._settle(decision, _EVERYTHING_BACK)
 
     async def renew(self, decision: Decision) -> bool:
         """Prolongs the leases of a request that still runs; call it well within the lease.
 
         False: a lease had already run out, and its slot may be another's.
         """
-        keys: list[str] = []
+        leasing = [place for charge in decision._charges if (place := self._places.of(charge)).is_lease]
+        if not leasing or not decision.allowed:
+            return True
+        if decision.degraded:
+            return self._degraded.renew(decision, [self._places.of(charge) for charge in decision._charges])
         args = [self._steered_ms()]
         for charge in decision._charges:
             if charge.policy.is_lease:
-                keys += self._keys(charge)
-                args += [decision.id, str(charge.cost), str(charge.policy.window)]
-        if not keys or not decision.allowed:
-            return True
-        return all(await self._store.run(RENEW, keys, args))
+                args += [decision.id.encode(), b"%d" % charge.cost, b"%d" % charge.policy.window]
+        return all(await self._store.run(RENEW, _keys(leasing), args))
 
     async def ping(self) -> None:
         """Returns when the store answers; raises `StoreError` where it does not."""
@@ -110,120 +117,121 @@ class Limiter:
         await self._store.close()
 
     async def _decide(self, charges: Sequence[Charge], *, log: bool) -> Decision:
-        charges = tuple(charge for charge in charges if charge.policy.mode is not Mode.OFF)
-        keys, asked = self._ask(charges)
+        kept: list[Charge] = []
+        places: list[Place] = []
+        asked: list[bytes] = []
+        for charge in charges:
+            place, cost = self._places.of(charge), charge.cost
+            if place.off:
+                continue
+            if cost.__class__ is not int or not 1 <= cost <= MAX_COST:
+                raise InvalidChargeError(
+                    f"cost {cost!r} for policy {charge.policy.name!r} must be a whole number from 1 to {MAX_COST:_}"
+                )
+            if cost > place.limit and place.enforced:
+                raise CostExceedsLimitError(charge.policy.name, place.unit, cost, place.limit)
+            kept.append(charge)
+            places.append(place)
+            asked.append(place.asked(cost))
+        if len({place.log_key for place in places}) != len(places):
+            raise InvalidChargeError(_charged_twice(places))
         identifier = token_urlsafe(9)
-        if not charges:
+        if not kept:
             return Decision(identifier, True, 0.0, None, 0.0, ())
 
         def give_back(reply: Reply) -> None:
-            late = _decision(identifier, charges, reply)
+            late = _decision(identifier, kept, places, reply, logged=True)
             if late.allowed:
                 task = asyncio.get_running_loop().create_task(self._cancel_late(late))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-        args = (asked, identifier, "1" if log else "0", self._steered_ms())
-        reply = await self._store.run(ACQUIRE, keys, args, give_back if log else None)
-        return _decision(identifier, charges, reply, logged=log)
+        args = (b"".join(asked), identifier.encode(), b"1" if log else b"0", self._steered_ms())
+        try:
+            reply = await self._store.run(ACQUIRE, _keys(places), args, give_back if log else None)
+        except StoreError as error:
+            return self._degraded.decide(identifier, kept, places, error, log=log)
+        return _decision(identifier, kept, places, reply, logged=log)
 
     async def _cancel_late(self, decision: Decision) -> None:
-        await self.cancel(decision)
+        try:
+            await self.cancel(decision)
+        except StoreError:  # Redis went again: what was admitted leaves by its window
+            return
 
     async def _settle(self, decision: Decision, actual: Actual) -> None:
         ending = decision._ending
         if not decision.allowed or ending.done:
             return
-        keys: list[str] = []
-        packed = []
+        places: list[Place] = []
+        packed: list[bytes] = []
+        uses: list[int] = []
         for charge, (entry_ms, ordinal) in zip(decision._charges, decision._entries, strict=True):
-            policy = charge.policy
-            used = actual.get(policy.unit, charge.cost)
+            used = actual.get(charge.policy.unit, charge.cost)
             if not 0 <= used <= MAX_COST:
-                raise InvalidChargeError(f"actual {policy.unit} {used!r} must be a whole number from 0 to {MAX_COST:_}")
-            if entry_ms and (policy.is_lease or used != charge.cost):
-                keys += self._keys(charge)
-                flags = _LEASE if policy.is_lease else 0
-                packed.append(_SETTLED.pack(flags, policy.window, entry_ms, ordinal, charge.cost, used))
+                raise InvalidChargeError(
+                    f"actual {charge.policy.unit} {used!r} must be a whole number from 0 to {MAX_COST:_}"
+                )
+            uses.append(used)
+            place = self._places.of(charge)
+            if entry_ms and (place.is_lease or used != charge.cost):
+                places.append(place)
+                flags = LEASE if place.is_lease else 0
+                packed.append(_SETTLED.pack(flags, place.window_ms, entry_ms, ordinal, charge.cost, used))
         ending.done = True
-        if keys:
+        if decision.degraded:
+            self._degraded.settle(decision, [self._places.of(charge) for charge in decision._charges], uses)
+        if places:
             try:
-                await self._store.run(SETTLE, keys, (b"".join(packed), decision.id, self._steered_ms()))
+                await self._store.run(
+                    SETTLE, _keys(places), (b"".join(packed), decision.id.encode(), self._steered_ms())
+                )
             except BaseException:  # it may be sent again: an entry remembers that it was settled
                 ending.done = False
                 raise
 
-    def _ask(self, charges: Sequence[Charge]) -> tuple[list[str], bytes]:
-        keys: list[str] = []
-        packed = []
-        for charge in charges:
-            policy, cost = charge.policy, charge.cost
-            if not 1 <= cost <= MAX_COST:
-                raise InvalidChargeError(
-                    f"cost {cost!r} for policy {policy.name!r} must be a whole number from 1 to {MAX_COST:_}"
-                )
-            if cost > policy.limit and policy.mode is Mode.ENFORCE:
-                raise CostExceedsLimitError(policy.name, policy.unit, cost, policy.limit)
-            flags = (_LEASE if policy.is_lease else 0) + (_SHADOW if policy.mode is Mode.SHADOW else 0)
-            keys += self._keys(charge)
-            packed.append(_ASKED.pack(flags, policy.limit, policy.window, cost))
-        if len(set(keys)) != len(keys):
-            names = sorted({charge.policy.name for charge in charges if keys.count(self._keys(charge)[0]) > 1})
-            raise InvalidChargeError(f"policy {names[0]!r} is charged twice for the same subject: add the costs up")
-        return keys, b"".join(packed)
-
-    def _keys(self, charge: Charge) -> tuple[str, ...]:
-        # The limit and the window are not part of the key, so editing them keeps the history.
-        policy = charge.policy
-        subject = quote(charge.subject, _SAFE_IN_KEYS)
-        slot = quote(charge.slot, _SAFE_IN_KEYS) if charge.slot else f"{policy.scope}:{subject}"
-        key = f"{self._prefix}:{{{slot}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{subject}"
-        return (key,) if policy.is_lease else (key, key + ":w")
-
-    def _steered_ms(self) -> str:
-        return "" if self._steered_clock is None else str(round(self._steered_clock() * 1000))
+    def _steered_ms(self) -> bytes:
+        return b"" if self._steered_clock is None else b"%d" % round(self._steered_clock() * 1000)
 
 
-def _decision(identifier: str, charges: tuple[Charge, ...], reply: Reply, *, logged: bool = True) -> Decision:
-    allowed, now_ms = bool(reply[0]), reply[1]
+def _keys(places: Sequence[Place]) -> tuple[int, bytes]:
+    return sum([len(place.keys) for place in places]), b"".join([place.keys_wire for place in places])
+
+
+def _charged_twice(places: Sequence[Place]) -> str:
+    keys = [place.log_key for place in places]
+    name = next(place.policy.name for place in places if keys.count(place.log_key) > 1)
+    return f"policy {name!r} is charged twice for the same subject: add the costs up"
+
+
+def _decision(
+    identifier: str, charges: Sequence[Charge], places: Sequence[Place], reply: Reply, *, logged: bool
+) -> Decision:
+    allowed, now_ms = reply[0] == 1, reply[1]
     took = allowed and logged
-    windows, entries = [], []
+    windows: list[Window] = []
+    entries: list[tuple[int, int]] = []
     denied_by, longest_ms = None, 0
     at = 2
-    for charge in charges:
+    for charge, place in zip(charges, places, strict=True):
         used, retry_ms, oldest_ms, entry_ms, ordinal = reply[at : at + _PER_CHARGE]
         at += _PER_CHARGE
-        policy = charge.policy
-        enforced = policy.mode is Mode.ENFORCE
+        cost = charge.cost
         if took:
-            used += charge.cost
-        if enforced and retry_ms > longest_ms:
-            denied_by, longest_ms = policy.name, retry_ms
-        windows.append(
-            Window(
-                policy=policy.name,
-                scope=policy.scope.value,
-                subject=charge.subject,
-                unit=policy.unit.value,
-                limit=policy.limit,
-                window_s=policy.window / 1000,
-                cost=charge.cost,
-                used=used,
-                remaining=max(0, policy.limit - used),
-                fits=retry_ms == 0,
-                retry_after_s=retry_ms / 1000 if retry_ms >= 0 else float("inf"),
-                reset_after_s=max(0, oldest_ms + policy.window - now_ms) / 1000 if oldest_ms else 0.0,
-                enforced=enforced,
-            )
-        )
+            used += cost
+        if retry_ms > longest_ms and place.enforced:
+            denied_by, longest_ms = place.policy.name, retry_ms
+        reset_ms = oldest_ms + place.window_ms - now_ms if oldest_ms else 0
+        windows.append(window_of(place, cost, used, retry_ms, reset_ms))
         entries.append((entry_ms, ordinal))
     return Decision(
-        id=identifier,
-        allowed=allowed,
-        retry_after_s=longest_ms / 1000,
-        denied_by=denied_by,
-        time_s=now_ms / 1000,
-        windows=tuple(windows),
-        _charges=charges,
-        _entries=tuple(entries),
+        identifier,
+        allowed,
+        longest_ms / 1000,
+        denied_by,
+        now_ms / 1000,
+        tuple(windows),
+        False,
+        tuple(charges),
+        tuple(entries),
     )

@@ -12,6 +12,8 @@ class Script:
     name: str
     source: str
     sha: str
+    wire: bytes
+    """How a call of it begins, as the Redis protocol writes it."""
 
 
 def _text(name: str) -> str:
@@ -20,12 +22,13 @@ def _text(name: str) -> str:
 
 def _script(name: str, *parts: str) -> Script:
     source = "".join((*parts, _text(name)))
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, sha, b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % sha.encode())
 
 
 _COMMON, _LEASES = _text("common"), _text("leases")
 # The weights' functions are made inside this one, when a weighted window is met: making them costs at every call.
-_LOG = f"local function make_weights(log_time_of)\n{_text('weights')}end\n{_text('log')}"
+_LOG = f"local function make_weights(log_time_of, header_write, HEADER_BYTES)\n{_text('weights')}end\n{_text('log')}"
 
 ACQUIRE = _script("acquire", _COMMON, _LOG, _LEASES)
 SETTLE = _script("settle", _COMMON, _LOG, _LEASES)

@@ -3,6 +3,10 @@
 Calls made in the same turn of the event loop travel together as one pipeline, and while that one is under way the
 next gathers: a process under load makes few, large exchanges. The replies come back one by one, so what travels
 together shares the network's cost and nothing else. What the scripts mean is `policies.limiter`'s business.
+
+Connections are the client's pool's (which knows addresses, passwords, TLS and Sentinel), kept as long as the store is
+open and used directly: the driver's ways of sending a command resend it after a broken connection or a timeout, and
+an acquire that was resent might be counted twice.
 """
 
 import asyncio
@@ -10,14 +14,16 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ClusterError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as DriverConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as DriverTimeoutError
 
+from policies.breaker import Breaker
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
 from policies.scripts import Script
 
@@ -27,6 +33,16 @@ LANES = 2
 BATCH = 128
 """Most calls in one exchange: keeps one pipeline to a few milliseconds of the server's time."""
 
+ABANDON_S = 2.0
+"""How long an exchange waits for replies that their callers gave up on. Within it a frozen Redis may come back, and
+what it admitted for nobody is cancelled; after it the connection is given up, and that leaves by its window."""
+
+IDLE_S = 0.1
+"""A connection unused for longer is looked at before it is used: Redis may have closed it meanwhile."""
+
+_NOT_SERVING = ("READONLY", "MASTERDOWN")
+"""Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
+
 Reply = list[int]
 
 
@@ -34,9 +50,8 @@ Reply = list[int]
 class _Call:
     future: "asyncio.Future[Reply]"
     script: Script
-    command: tuple[Any, ...]
+    command: bytes
     on_late: Callable[[Reply], None] | None
-    loaded: bool = True
 
     def finish(self, reply: object) -> None:
         if self.future.done():  # the caller gave up: what was admitted for it must be given back
@@ -51,27 +66,40 @@ class _Call:
 class RedisStore:
     """Runs scripts on one Redis primary: a plain client, or one that follows Sentinel."""
 
-    def __init__(self, redis: Redis, deadline_s: float) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis, deadline_s: float, breaker: Breaker | None = None) -> None:
+        self._redis, self._pool = redis, redis.connection_pool
         self._deadline_s = deadline_s
+        self._breaker = breaker or Breaker()
         self._waiting: deque[_Call] = deque()
         self._lanes = 0
+        self._idle: list[tuple[AbstractConnection, float]] = []
+        """The store's connections that are not in use, connected or not, each with the time when it was last used."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(
         self,
         script: Script,
-        keys: Sequence[str],
-        args: Sequence[bytes | str | int],
+        keys: tuple[int, bytes],
+        args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None = None,
     ) -> Reply:
-        """One call of a script, within the deadline.
+        """One call of a script, within the deadline. `keys`: how many, and all of them in the wire's form.
 
         A call that was sent is never sent again, except where Redis said that it does not know the script.
         `on_late` gets the reply if it comes after the caller has gone.
         """
+        if not self._breaker.lets_through():
+            raise StoreUnavailableError("Redis has not answered lately, and is left alone for a moment")
         loop = asyncio.get_running_loop()
-        call = _Call(loop.create_future(), script, ("EVALSHA", script.sha, len(keys), *keys, *args), on_late)
+        command = b"*%d\r\n%b$%d\r\n%d\r\n%b%b" % (
+            3 + keys[0] + len(args),
+            script.wire,
+            len(str(keys[0])),
+            keys[0],
+            keys[1],
+            b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args]),
+        )
+        call = _Call(loop.create_future(), script, command, on_late)
         self._waiting.append(call)
         if self._lanes < LANES:
             self._lanes += 1
@@ -96,13 +124,18 @@ class RedisStore:
 
     def _expire(self, call: _Call) -> None:
         if not call.future.done():
+            self._breaker.failed()
             milliseconds = round(self._deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))
 
     async def close(self) -> None:
-        """Waits for what is under way. The client stays open: it is its owner's."""
+        """Waits for what is under way, and gives the connections back. The client is its owner's."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        while self._idle:
+            connection, _ = self._idle.pop()
+            await connection.disconnect()
+            await self._pool.release(connection)
 
     async def _exchange_all(self) -> None:
         try:
@@ -118,48 +151,76 @@ class RedisStore:
             self._lanes -= 1
 
     async def _exchange(self, batch: list[_Call]) -> None:
-        answered = 0
         connection: AbstractConnection | None = None
-        pool = self._redis.connection_pool
+        unanswered, unknown = deque(batch), deque[_Call]()
+        loop = asyncio.get_running_loop()
         try:
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call] # a decorator of the driver's hides its type
-            unknown: list[_Call] = []
-            while batch:
-                await connection.send_packed_command(
-                    [chunk for call in batch for chunk in connection.pack_command(*call.command)]
-                )
-                for call in batch:
-                    try:
-                        reply = await connection.read_response()
-                    except NoScriptError:
-                        unknown.append(call)
-                    except (DriverConnectionError, DriverTimeoutError):
-                        raise
-                    except ResponseError as error:
-                        call.finish(_refused(error))
-                    else:
-                        call.finish(reply)
-                    answered += 1
-                batch, unknown, answered = unknown, [], 0
-                for script in {call.script.name: call.script for call in batch}.values():
-                    await connection.send_command("SCRIPT", "LOAD", script.source)
-                    await connection.read_response()
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(ABANDON_S):
+                connection, used = self._idle.pop() if self._idle else (self._make_connection(), 0.0)
+                if loop.time() - used > IDLE_S:
+                    await _connect(connection)
+                await self._send(connection, unanswered, unknown)
+                if unknown:
+                    for script in {call.script.name: call.script for call in unknown}.values():
+                        await connection.send_command("SCRIPT", "LOAD", script.source)
+                        await connection.read_response()
+                    unanswered, unknown = unknown, deque()
+                    await self._send(connection, unanswered, unknown)
+                    for call in unknown:
+                        call.finish(StoreRefusedError("Redis forgets its scripts as soon as they are loaded"))
+            self._idle.append((connection, loop.time()))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed()
             if connection is not None:
                 await connection.disconnect(nowait=True)
+                self._idle.append((connection, 0.0))
             failure = _unavailable(error)
-            for call in batch[answered:]:
+            for call in (*unanswered, *unknown):
                 call.finish(failure)
-        finally:
-            if connection is not None:
-                await pool.release(connection)
+
+    async def _send(self, connection: AbstractConnection, unanswered: deque[_Call], unknown: deque[_Call]) -> None:
+        """Sends calls and hands out their replies. Those without one stay in `unanswered`; those whose script Redis
+        does not know, and which were therefore not run, go to `unknown`."""
+        await connection.send_packed_command(b"".join([call.command for call in unanswered]))
+        while unanswered:
+            call = unanswered[0]
+            try:
+                reply: object = await connection.read_response()
+            except NoScriptError:
+                unknown.append(unanswered.popleft())
+                continue
+            except (DriverConnectionError, DriverTimeoutError):
+                raise
+            except ResponseError as error:
+                if isinstance(error, ReadOnlyError | ClusterError) or any(word in str(error) for word in _NOT_SERVING):
+                    raise
+                reply = StoreRefusedError(f"Redis refused: {error}")
+            else:
+                self._breaker.answered()
+            unanswered.popleft()
+            call.finish(reply)
+
+    def _make_connection(self) -> AbstractConnection:
+        connection: AbstractConnection = self._pool.get_available_connection()  # type: ignore[no-untyped-call]
+        connection.retry = Retry(NoBackoff(), 0)  # callers wait; when to try again is the breaker's business
+        return connection
 
 
-def _refused(error: ResponseError) -> StoreError:
-    return StoreRefusedError(f"Redis refused: {error}")
+async def _connect(connection: AbstractConnection) -> None:
+    """Connects where it is not, or where Redis closed it (or left something unread) while nobody looked."""
+    await connection.connect()  # type: ignore[no-untyped-call]
+    try:
+        stale = await connection.can_read()
+    except (RedisError, OSError):
+        stale = True
+    if stale:
+        await connection.disconnect(nowait=True)
+        await connection.connect()  # type: ignore[no-untyped-call]
 
 
 def _unavailable(error: Exception) -> StoreError:
     if isinstance(error, DriverTimeoutError | TimeoutError):
         return StoreTimeoutError(f"Redis did not answer in time: {error}")
+    if isinstance(error, ResponseError) and not isinstance(error, DriverConnectionError):
+        return StoreUnavailableError(f"Redis does not serve: {error}")
     return StoreUnavailableError(f"Redis cannot be reached: {error}")

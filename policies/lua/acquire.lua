@@ -1,6 +1,6 @@
 -- acquire / peek: decides every charge of one request, all or nothing.
 --
--- KEYS   of each charge in turn: the log and its weights, or the leases
+-- KEYS   of each charge in turn: the log and its state, or the leases
 -- ARGV   1  what is asked, 25 bytes a charge: flags (1: lease, 2: shadow), limit, window or lease in ms, cost
 --        2  the holder's id, for leases
 --        3  "1" to log what is allowed (acquire), "0" to log nothing (peek)
@@ -29,13 +29,13 @@ for i = 1, charges do
     key = key + 1
   else
     w = log_open(KEYS[key], KEYS[key + 1], window_ms, clock)
-    retry_ms, oldest_ms = log_retry_ms(w, cost, limit), log_oldest_ms(w)
+    retry_ms, oldest_ms = log_retry_ms(w, cost, limit), w.head_ms
     key = key + 2
   end
   w.cost, w.window_ms = cost, window_ms
   windows[i] = w
   if retry_ms ~= 0 and flags < SHADOW then reply[1] = 0 end
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = w.used, retry_ms, oldest_ms, 0, 0
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = w.sum, retry_ms, oldest_ms, 0, 0
   at = at + 5
 end
 
@@ -47,8 +47,8 @@ if reply[1] == 1 and ARGV[3] == '1' then
       lease_take(w, ARGV[2], w.cost, w.window_ms)
       reply[at + 4] = clock + w.window_ms
     else
-      reply[at + 4], reply[at + 5] = w.now, log_append(w, w.cost, w.window_ms, w.now)
-      if reply[at + 3] == 0 then reply[at + 3] = w.now end
+      reply[at + 4], reply[at + 5] = w.now, log_append(w, w.cost, w.window_ms)
+      reply[at + 3] = w.head_ms
     end
     at = at + 5
   end

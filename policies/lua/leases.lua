@@ -30,17 +30,17 @@ end
 -- Reads who holds what at this moment. Writes nothing. Complexity: O(log n); O(expired) where holders of several
 -- slots have died.
 local function lease_open(leases, clock)
-  local w = {leases = leases, clock = clock, base = 0, beyond = 0, expired = 0, dead_beyond = 0, used = 0}
+  local w = {leases = leases, clock = clock, base = 0, beyond = 0, expired = 0, dead_beyond = 0, sum = 0}
   local first = call('ZRANGE', leases, 0, 0, 'WITHSCORES')
   if not first[1] then return w end
   local ends = tonumber(first[2])
   if ends < 0 then w.beyond, w.base, ends = -ends, 1, 0 end
   if ends <= clock then w.expired = call('ZCOUNT', leases, '(0', clock) end
   w.count = call('ZCARD', leases)
-  w.used = w.count - w.base - w.expired + w.beyond
+  w.sum = w.count - w.base - w.expired + w.beyond
   if w.expired > 0 and w.beyond > 0 then
     lease_each(w, w.base, w.base + w.expired - 1, function(slots, _, i)
-      w.used = w.used - slots + 1
+      w.sum = w.sum - slots + 1
       if i <= LEASE_CHUNK then w.dead_beyond = w.dead_beyond + slots - 1 end
     end)
   end
@@ -50,7 +50,7 @@ end
 -- Milliseconds until `cost` fits if nothing is given back before its lease ends: 0 now, -1 never.
 local function lease_retry_ms(w, cost, limit)
   if cost > limit then return -1 end
-  local need, first = w.used + cost - limit, w.base + w.expired
+  local need, first = w.sum + cost - limit, w.base + w.expired
   if need <= 0 then return 0 end
   if w.beyond == 0 then
     local at = first + need - 1

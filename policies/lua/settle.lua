@@ -20,28 +20,21 @@ local WHOLE_LOG_MS = 2 ^ 50
 -- has taken its reservation with it; so has one that had left when the log began afresh without weights, which shows
 -- in that it counts for something else than it logged.
 local function log_settle(w, window_ms, ms, ordinal, reserved, actual)
-  local id, begun = ms .. '-' .. ordinal, false
-  local entry
-  if w.first_ordinal and ordinal >= (w.weighted and w.head or w.first_ordinal) and ordinal <= w.last_ordinal then
-    entry = call('XRANGE', w.log, id, id)[1]
-  end
+  local id = ms .. '-' .. ordinal
+  local entry = ordinal >= w.head and ordinal < w.tail and call('XRANGE', w.log, id, id)[1]
   local logged = entry and (tonumber(entry[2][2]) or 1)
-  if logged and not w.weighted and logged == 1 and actual ~= 1 then
-    weights().begin(w, w.first_ordinal, w.last_ordinal + 1)
-    begun = true
-  end
-  if logged and w.weighted then
+  if logged == 1 and actual ~= 1 and w.capacity == 0 then weights().begin(w) end
+  if logged and w.capacity > 0 then
     local before, settled = weights().get(w, ordinal)
     if settled then return 0 end
-    if before == logged then weights().settle(w, ordinal, before, min(actual, before)) end
+    if before == logged then weights().settle(w, ordinal, ms, before, min(actual, before)) end
   end
   if actual > reserved then
-    log_append(w, actual - reserved, window_ms, w.now)
-  elseif begun then
-    -- An entry that counts for nothing, so that the newest one says that there are weights.
-    log_append(w, 0, window_ms, w.last_ms)
+    log_append(w, actual - reserved, window_ms)
+  elseif logged then
+    header_write(w)
+    if w.made then log_outlives(w, window_ms) end
   end
-  if begun then log_outlives(w, window_ms) end
   return 1
 end
 

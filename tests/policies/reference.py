@@ -25,7 +25,7 @@ class Log:
 
     entries: list[Entry] = field(default_factory=list)
     forgotten: int = 0
-    """How many of the first entries are not kept any more (they had left the window; only a longer one could tell)."""
+    """How many of the first had left the window when the last one was admitted: a longer window finds them no more."""
 
     def live(self, window_ms: int, now: int) -> list[Entry]:
         now = max(now, self.entries[-1].ms) if self.entries else now
@@ -157,7 +157,9 @@ class Reference:
 
     def _take(self, charge: Charge, holder: str, now: int) -> Entry | None:
         if not charge.policy.is_lease:
-            return self.log(charge).append(charge.cost, now)
+            log = self.log(charge)
+            log.forgotten = len(log.entries) - len(log.live(charge.policy.window, now))
+            return log.append(charge.cost, now)
         leases = self._leases(charge)
         leases.holders = leases.live(now)
         leases.holders[holder] = (charge.cost, now + charge.policy.window)

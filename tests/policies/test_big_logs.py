@@ -95,7 +95,7 @@ async def test_a_hundred_thousand_requests(big: Limiter, clock: Clock) -> None:
 
 async def test_a_hundred_thousand_weights(big: Limiter, clock: Clock, newest_server: RedisServer) -> None:
     log = Shadow(big, clock, TOKENS)
-    key, weights = big._keys(Charge(TOKENS))
+    key, state = big._places.of(Charge(TOKENS)).keys
     await log.fill([random.choice((1, 7, 4_000, 10**7 - 3)) for _ in range(BIG)], step_ms=500)
     await log.check()
     for _ in range(300):
@@ -104,7 +104,7 @@ async def test_a_hundred_thousand_weights(big: Limiter, clock: Clock, newest_ser
             await log.settle(index, random.randint(0, log.weights[index]))
     await log.check()
     with newest_server.sync() as client:
-        grown = client.strlen(weights)
+        grown = client.strlen(state)
         # Half leaves and the ring wraps, then nearly all leaves and it shrinks.
         clock.ms += 350_000
         log.leave()
@@ -118,7 +118,7 @@ async def test_a_hundred_thousand_weights(big: Limiter, clock: Clock, newest_ser
         assert len(log.times) == 2_000
         await log.check()
         await log.fill([random.randint(1, 50) for _ in range(1_000)])
-        assert client.strlen(weights) < grown / 10
+        assert client.strlen(state) < grown / 10
         assert client.xlen(key) < 6_000
         await log.check()
 
@@ -143,19 +143,19 @@ async def test_weights_at_the_edges_of_blocks_and_supers(big: Limiter, clock: Cl
     await log.check(5)
 
 
-async def test_weights_that_another_hand_removed_are_made_again(
+async def test_a_state_that_another_hand_removed_is_made_again(
     big: Limiter, clock: Clock, newest_server: RedisServer
 ) -> None:
     log = Shadow(big, clock, TOKENS)
-    _, weights = big._keys(Charge(TOKENS))
+    _, state = big._places.of(Charge(TOKENS)).keys
     await log.fill([random.randint(1, 9) for _ in range(4_500)], step_ms=100)
     clock.ms += WINDOW_MS - 2_000
     log.leave()
     with newest_server.sync() as client:
-        for damage in (lambda: client.delete(weights), lambda: client.set(weights, b"short")):
+        for damage in (lambda: client.delete(state), lambda: client.set(state, b"short")):
             damage()
             await log.check(5)
-            assert client.pttl(weights) > 0
+            assert client.pttl(state) > 0
             damage()
             await log.settle(len(log.times) - 5, 0)
             await log.check(5)
@@ -165,22 +165,37 @@ async def test_weights_that_another_hand_removed_are_made_again(
             await log.check(5)
 
 
-async def test_a_log_that_another_hand_removed_begins_afresh(
+async def test_a_log_that_another_hand_removed_counts_until_it_would_have_left(
     big: Limiter, clock: Clock, newest_server: RedisServer
 ) -> None:
     log = Shadow(big, clock, TOKENS)
-    key, weights = big._keys(Charge(TOKENS))
+    await log.fill([3, 5, 8])
+    with newest_server.sync() as client:
+        client.delete(big._places.of(Charge(TOKENS)).keys[0])
+    clock.ms += 1_000
+    await log.fill([2])
+    await big.settle(log.decisions[1], {"total_tokens": 1})  # its entry is gone, and its time with it
+    found = (await big.peek([Charge(TOKENS)])).windows[0]
+    assert (found.used, found.reset_after_s) == (18, 599.0)
+    clock.ms += WINDOW_MS - 1_000
+    log.leave()
+    await log.check()
+
+
+async def test_both_keys_removed_is_a_log_that_never_was(
+    big: Limiter, clock: Clock, newest_server: RedisServer
+) -> None:
+    log = Shadow(big, clock, TOKENS)
     await log.fill([3, 5, 8])
     old = log.decisions[1]
     with newest_server.sync() as client:
-        client.delete(key)
-        assert (await big.peek([Charge(TOKENS)])).windows[0].used == 0
-        assert (await big.acquire([Charge(TOKENS)])).windows[0].used == 1
-        assert client.exists(weights) == 0
-        clock.ms += 1
-        await big.acquire([Charge(TOKENS, cost=2)])
-        await big.settle(old, {"total_tokens": 1})  # its place is another's now
-        assert (await big.peek([Charge(TOKENS)])).windows[0].used == 3
+        client.delete(*big._places.of(Charge(TOKENS)).keys)
+    assert (await big.peek([Charge(TOKENS)])).windows[0].used == 0
+    clock.ms += 1
+    await big.acquire([Charge(TOKENS)])
+    await big.acquire([Charge(TOKENS, cost=2)])
+    await big.settle(old, {"total_tokens": 1})  # its place is another's now
+    assert (await big.peek([Charge(TOKENS)])).windows[0].used == 3
 
 
 async def test_a_long_backlog_leaves_in_strides(big: Limiter, clock: Clock, newest_server: RedisServer) -> None:
@@ -188,7 +203,7 @@ async def test_a_long_backlog_leaves_in_strides(big: Limiter, clock: Clock, newe
     await log.fill([1] * 30_000)
     clock.ms += WINDOW_MS
     with newest_server.sync() as client:
-        key = big._keys(Charge(REQUESTS))[0]
+        key = big._places.of(Charge(REQUESTS)).keys[0]
         kept = [client.xlen(key)]
         for _ in range(5):
             await asyncio.gather(*(big.acquire([Charge(REQUESTS)]) for _ in range(64)))

@@ -40,7 +40,6 @@ jumps = st.one_of(
 
 
 class LimiterMachine(RuleBasedStateMachine):
-    server: RedisServer
     runner: asyncio.Runner
     redis: Redis
     steps = 0
@@ -171,43 +170,18 @@ class LimiterMachine(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, len(POLICIES) - 1), window_s=st.sampled_from([15, 20, 61, 4_000]))
     def edit_window(self, index: int, window_s: int) -> None:
-        before, self.told = self.policies[index], None
         self._replace(index, window=window_s * 1000)
-        for subject in SUBJECTS:
-            if not before.is_lease and window_s * 1000 > before.window:
-                self._forget(Charge(before, subject))
 
     def _replace(self, index: int, **change: int) -> None:
         self.policies[index] = self.policies[index].model_copy(update=change)
         self.told = None
-
-    def _forget(self, charge: Charge) -> None:
-        """A longer window may find entries that had left the shorter one: what Redis still keeps of those is chance
-        (the log is trimmed in strides), so the model looks. Everything that was still inside must be there."""
-        log = self.model.log(charge)
-        key, weights = self.limiter._keys(charge)
-        with self.server.sync() as client:
-            entries, head = client.xrange(key), client.getrange(weights, 0, 5)
-        if not entries:
-            assert not log.entries
-            return
-        weighted = entries[-1][1][b""] != b""
-        first = int.from_bytes(head, "big") if weighted else 0
-        # Entries of cost 0 say "there are weights", and are none of the model's.
-        keep = sum(int(at.split(b"-")[1]) >= first and value[b""] != b"0" for at, value in entries)
-        inside = len(log.live(charge.policy.window, log.entries[-1].ms))
-        assert keep >= inside, "something that was inside the window is gone"
-        log.forgotten = len(log.entries) - keep
-        if not weighted:
-            for entry in log.entries[log.forgotten : len(log.entries) - inside]:
-                entry.counts = 1
 
     def teardown(self) -> None:
         self.run(self.limiter.close())
 
 
 def _run_machine(server: RedisServer, steps: int, *, shrink: bool) -> int:
-    LimiterMachine.server, LimiterMachine.steps = server, 0
+    LimiterMachine.steps = 0
     with asyncio.Runner() as runner:
         LimiterMachine.runner = runner
         LimiterMachine.redis = Redis(unix_socket_path=server.socket)

@@ -1,0 +1,113 @@
+"""Where the windows of charges are kept, and what of a request to them never changes: worked out once for each.
+
+A place is (policy, subject): its keys, already in the wire's form, and the numbers that the scripts ask for.
+"""
+
+import struct
+from typing import Final
+from urllib.parse import quote
+
+from policies.decision import Charge, Window
+from policies.entities import Mode, RateLimitPolicy, Unit
+
+MOST_PLACES = 20_000
+"""How many places are remembered; about 1 kB each."""
+
+INFINITE = float("inf")
+
+LEASE, SHADOW = 1, 2
+"""Flags of the scripts."""
+
+_ASKED = struct.Struct(">BQQQ")
+_SAFE_IN_KEYS = ":@/|,=+ "
+_UNIT_CODES: Final = {
+    Unit.REQUESTS: "r",
+    Unit.INPUT_TOKENS: "i",
+    Unit.OUTPUT_TOKENS: "o",
+    Unit.TOTAL_TOKENS: "t",
+    Unit.CONCURRENT_REQUESTS: "c",
+}
+
+
+def wire(argument: bytes) -> bytes:
+    """An argument of a command as the Redis protocol writes it."""
+    return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
+class Place:
+    """One window's place. Holds its policy, so that its identity is nobody else's while this is remembered."""
+
+    __slots__ = (
+        "asked_one",
+        "enforced",
+        "flags",
+        "identity",
+        "is_lease",
+        "keys",
+        "keys_wire",
+        "limit",
+        "log_key",
+        "off",
+        "policy",
+        "unit",
+        "window_ms",
+    )
+
+    def __init__(self, policy: RateLimitPolicy, subject: str, slot: str | None, prefix: str) -> None:
+        self.policy = policy
+        self.limit, self.window_ms, self.unit = policy.limit, policy.window, policy.unit
+        self.is_lease = policy.is_lease
+        self.enforced, self.off = policy.mode is Mode.ENFORCE, policy.mode is Mode.OFF
+        self.flags = (LEASE if self.is_lease else 0) + (SHADOW if policy.mode is Mode.SHADOW else 0)
+        # The limit and the window are not part of the key, so editing them keeps the history.
+        named = quote(subject, _SAFE_IN_KEYS)
+        tag = quote(slot, _SAFE_IN_KEYS) if slot else f"{policy.scope}:{named}"
+        key = f"{prefix}:{{{tag}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{named}"
+        self.keys = (key,) if self.is_lease else (key, key + ":s")
+        self.log_key = self.keys[0]
+        self.keys_wire = b"".join(wire(each.encode()) for each in self.keys)
+        self.asked_one = _ASKED.pack(self.flags, self.limit, self.window_ms, 1)
+        names = (policy.name, policy.scope.value, subject, policy.unit.value)
+        self.identity = (*names, policy.limit, policy.window / 1000)
+        """The first fields of every `Window` of this place."""
+
+    def asked(self, cost: int) -> bytes:
+        """What a charge of this cost asks of `lua/acquire.lua`."""
+        return self.asked_one if cost == 1 else _ASKED.pack(self.flags, self.limit, self.window_ms, cost)
+
+
+class Places:
+    """The places of one limiter, by charge."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._known: dict[tuple[int, str, str | None], Place] = {}
+
+    def of(self, charge: Charge) -> Place:
+        # Policies hash slowly (field by field); a place keeps its policy alive, so the policy's id is its own.
+        key = (id(charge.policy), charge.subject, charge.slot)
+        place = self._known.get(key)
+        if place is None:
+            if len(self._known) >= MOST_PLACES:
+                self._known.clear()
+            place = self._known[key] = Place(charge.policy, charge.subject, charge.slot, self._prefix)
+        return place
+
+
+def window_of(place: Place, cost: int, used: int, retry_ms: int, reset_ms: int) -> Window:
+    """What a charge found. `retry_ms` is 0 where it fits and negative where it never can."""
+    limit = place.limit
+    # Positional, and past the constructor that matches names: six of these are made for every request.
+    return tuple.__new__(
+        Window,
+        (
+            *place.identity,
+            cost,
+            used,
+            limit - used if used < limit else 0,
+            retry_ms == 0,
+            retry_ms / 1000 if retry_ms >= 0 else INFINITE,
+            reset_ms / 1000 if reset_ms > 0 else 0.0,
+            place.enforced,
+        ),
+    )

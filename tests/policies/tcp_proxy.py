@@ -1,0 +1,57 @@
+"""A small TCP proxy before Redis that delays, swallows and cuts."""
+
+import asyncio
+import contextlib
+
+
+class TcpProxy:
+    """Forwards loopback connections to a unix socket; what it does to replies is set from outside."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self.delay_s = 0.0
+        """How long each piece of a reply is held back."""
+        self.swallow = False
+        """Whether replies vanish."""
+        self.cut_after_bytes: int | None = None
+        """Replies end, and the connection with them, after so many more bytes."""
+        self.refuse = False
+        """Whether new connections are closed at once."""
+        self.accepted = 0
+
+    async def start(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        if self.refuse:
+            writer.close()
+            return
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._socket)
+            there = asyncio.create_task(self._forward(reader, upstream_writer))
+            await self._back(upstream_reader, writer)
+            there.cancel()
+            for each in (writer, upstream_writer):
+                each.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(65_536):
+                writer.write(piece)
+            writer.close()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            if self.swallow:
+                continue
+            if self.cut_after_bytes is not None:
+                writer.write(piece[: self.cut_after_bytes])
+                return
+            writer.write(piece)

@@ -33,6 +33,10 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)
 
+    def check_health(self) -> None:
+        """Asked by Ray Serve every few seconds: learns how many replicas share what is limited locally."""
+        self._state.limiter.replicas = serve.get_replica_context().world_size
+
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
         self._state.use(Catalogue.parse(user_config["catalogue"], "user_config.catalogue"))

@@ -16,13 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.authentication import require_role
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
-from deployments.ingress.headers import ratelimit_headers
 from deployments.ingress.http import EVENT_STREAM, JSON, ClientGoneError, RawHeaders, read_body, send_error, send_reply
 from deployments.ingress.openai_schema import ChatCompletionRequest, parse_chat
 from deployments.ingress.state import IngressState
 from deployments.router.contract import ModelFailedError, PoolUnavailableError, QueueFullError
 from policies import CostExceedsLimitError, Decision, StoreError
 from policies.entities import Model, Role, Unit
+from policies.http import ratelimit_headers
 from policies.resolver import Identity
 
 BYTES_PER_TOKEN = 3

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.headers import Style
-from deployments.ingress.settlement import Settlement
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
+from policies.http import Style
 from policies.resolver import Identity, Resolver
+from policies.settlement import Settlement
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from policies import Decision, Limiter, StoreError
-from policies.decision import Actual
+from policies.decision import Actual, Decision
+from policies.errors import StoreError
+from policies.limiter import Limiter
 
 RENEWALS_PER_LEASE = 3
 """A lease is renewed when a third of it has passed, so two renewals may fail before it runs out."""

@@ -1,7 +1,7 @@
 import pytest
 
-from deployments.ingress.headers import openai_duration, ratelimit_headers
 from policies import Decision, Window
+from policies.http import openai_duration, ratelimit_headers
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Rate-limit headers from a decision: OpenAI's family and the IETF draft's."""
+"""A decision as HTTP shows it: rate-limit headers (OpenAI's family and the IETF draft's), and what a denial says."""
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
-from policies import Decision, Window
+from policies.decision import Decision, Window
 
 Style = Literal["openai", "ietf", "both"]
 Headers = list[tuple[bytes, bytes]]
@@ -23,6 +23,32 @@ def ratelimit_headers(decision: Decision, style: Style) -> Headers:
         states = ",".join(f'"{w.policy}";r={w.remaining};t={_ietf_wait_s(w)}' for w in windows)
         headers += [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
     return headers
+
+
+def retry_headers(retry_after_s: float) -> dict[str, str]:
+    """What tells a client when to come back: whole seconds rounded up, exact milliseconds."""
+    headers = {"retry-after": str(math.ceil(retry_after_s)), "retry-after-ms": str(math.ceil(retry_after_s * 1000))}
+    if retry_after_s > 60:  # SDKs would sleep that long while a person waits
+        headers["x-should-retry"] = "false"
+    return headers
+
+
+def denial(decision: Decision) -> dict[str, Any]:
+    """The `error` object of a 429, in OpenAI's shape with the policy and its scope beside."""
+    window = next(window for window in decision.windows if window.policy == decision.denied_by)
+    rate = f"{window.limit} {window.unit.replace('_', ' ')}"
+    if window.unit != "concurrent_requests":
+        rate += f" in {window.window_s:g} s"
+    whose = f" for {window.subject!r}" if window.subject else ""
+    return {
+        "message": f"Rate limit reached: policy {window.policy!r} ({window.scope}) allows {rate}{whose}; "
+        f"{window.used} used, {window.cost} asked. Try again in {decision.retry_after_s:g} s.",
+        "type": "tokens" if window.unit.endswith("_tokens") else window.unit,
+        "param": None,
+        "code": "rate_limit_exceeded",
+        "policy": window.policy,
+        "scope": window.scope,
+    }
 
 
 def _openai(kind: str, windows: Iterable[Window]) -> Headers:

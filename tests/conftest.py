@@ -8,3 +8,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--limiter-shrink", action="store_true", help="look for the shortest schedule that fails (minutes)"
     )
+    parser.addoption("--exactness-seconds", type=float, default=3, help="how long many processes try to break a limit")

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test bench-limiter check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ check: $(INSTALLED) ## formatter, linter and types, as CI runs them
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+bench-limiter: $(INSTALLED) ## the limiter side by side with others (two minutes; installs them)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/bench.txt
+	@$(BIN)/python -m loadtests.bench.limiter
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .

@@ -23,6 +23,9 @@ from policies.store import RedisStore, Reply
 DEADLINE_S = 0.05
 """How long a check may take where the caller names nothing else."""
 
+MOST_DENIED = 10_000
+"""How many requests are remembered as denied when they were last asked."""
+
 _SETTLED = struct.Struct(">BQQQQQ")
 _PER_CHARGE = 5
 _EVERYTHING_BACK: Actual = {unit: 0 for unit in Unit}  # noqa: C420 # fromkeys would be a dict of Unit, not of str
@@ -52,6 +55,8 @@ class Limiter:
         self._store = RedisStore(redis, deadline_s)
         self._places = Places(prefix)
         self._degraded = Degraded(replicas)
+        self._denied: set[bytes] = set()
+        """Requests that were denied when they were last asked."""
         self._steered_clock = steered_clock
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,11 +151,22 @@ class Limiter:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-        args = (b"".join(asked), identifier.encode(), b"1" if log else b"0", self._steered_ms())
+        packed, keys, steered = b"".join(asked), _keys(places), self._steered_ms()
+        # Only a guess at what pays: a request that is denied over and over is asked once for all who wait for it.
+        share = b"".join((b"1" if log else b"0", steered, packed, keys[1]))
+        args = (packed, identifier.encode(), share[:1], steered)
         try:
-            reply = await self._store.run(ACQUIRE, _keys(places), args, give_back if log else None)
+            reply = await self._store.run(
+                ACQUIRE, keys, args, give_back if log else None, share if share in self._denied else None
+            )
         except StoreError as error:
             return self._degraded.decide(identifier, kept, places, error, log=log)
+        if reply[0] == 1:
+            self._denied.discard(share)
+        else:
+            if len(self._denied) >= MOST_DENIED:
+                self._denied.clear()
+            self._denied.add(share)
         return _decision(identifier, kept, places, reply, logged=log)
 
     async def _cancel_late(self, decision: Decision) -> None:

@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -52,6 +52,12 @@ class _Call:
     script: Script
     command: bytes
     on_late: Callable[[Reply], None] | None
+    share: bytes | None
+    sharers: "list[_Call]" = field(default_factory=list)
+    """Calls of the same `share` that came while this one waited to be sent, and are not sent themselves."""
+
+    def with_sharers(self) -> "list[_Call]":
+        return [self, *self.sharers]
 
     def finish(self, reply: object) -> None:
         if self.future.done():  # the caller gave up: what was admitted for it must be given back
@@ -71,6 +77,8 @@ class RedisStore:
         self._deadline_s = deadline_s
         self._breaker = breaker or Breaker()
         self._waiting: deque[_Call] = deque()
+        self._sharing: dict[bytes, _Call] = {}
+        """The waiting call that others of the same share may join."""
         self._lanes = 0
         self._idle: list[tuple[AbstractConnection, float]] = []
         """The store's connections that are not in use, connected or not, each with the time when it was last used."""
@@ -82,8 +90,13 @@ class RedisStore:
         keys: tuple[int, bytes],
         args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None = None,
+        share: bytes | None = None,
     ) -> Reply:
         """One call of a script, within the deadline. `keys`: how many, and all of them in the wire's form.
+
+        Calls of the same `share` that wait together to be sent are sent as one. Where its reply begins with 0 it has
+        changed nothing, so each of the others, run right after it, would have had the same reply: they get it.
+        Otherwise they are sent one by one.
 
         A call that was sent is never sent again, except where Redis said that it does not know the script.
         `on_late` gets the reply if it comes after the caller has gone.
@@ -99,8 +112,13 @@ class RedisStore:
             keys[1],
             b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args]),
         )
-        call = _Call(loop.create_future(), script, command, on_late)
-        self._waiting.append(call)
+        call = _Call(loop.create_future(), script, command, on_late, share)
+        if share is not None and (first := self._sharing.get(share)) is not None:
+            first.sharers.append(call)
+        else:
+            self._waiting.append(call)
+            if share is not None:
+                self._sharing[share] = call
         if self._lanes < LANES:
             self._lanes += 1
             # An empty context: the exchange outlives the request that happened to start it, and Ray Serve cancels
@@ -143,8 +161,13 @@ class RedisStore:
                 batch: list[_Call] = []
                 while self._waiting and len(batch) < BATCH:
                     call = self._waiting.popleft()
-                    if not call.future.done():  # else nobody waits any more, and it was never sent
-                        batch.append(call)
+                    if call.share is not None:
+                        self._sharing.pop(call.share, None)
+                    # Those that nobody waits for any more are not sent at all.
+                    alive = [each for each in call.with_sharers() if not each.future.done()]
+                    if alive:
+                        alive[0].sharers = alive[1:]
+                        batch.append(alive[0])
                 if batch:
                     await self._exchange(batch)
         finally:
@@ -175,8 +198,9 @@ class RedisStore:
                 await connection.disconnect(nowait=True)
                 self._idle.append((connection, 0.0))
             failure = _unavailable(error)
-            for call in (*unanswered, *unknown):
-                call.finish(failure)
+            for first in (*unanswered, *unknown):
+                for call in first.with_sharers():
+                    call.finish(failure)
 
     async def _send(self, connection: AbstractConnection, unanswered: deque[_Call], unknown: deque[_Call]) -> None:
         """Sends calls and hands out their replies. Those without one stay in `unanswered`; those whose script Redis
@@ -199,6 +223,15 @@ class RedisStore:
                 self._breaker.answered()
             unanswered.popleft()
             call.finish(reply)
+            if not call.sharers:
+                continue
+            if isinstance(reply, list) and reply[0] != 0:
+                for sharer in call.sharers:
+                    sharer.share = None
+                self._waiting.extendleft(reversed(call.sharers))
+            else:
+                for sharer in call.sharers:
+                    sharer.finish(reply)
 
     def _make_connection(self) -> AbstractConnection:
         connection: AbstractConnection = self._pool.get_available_connection()  # type: ignore[no-untyped-call]

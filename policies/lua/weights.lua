@@ -83,14 +83,21 @@ local function cost_sum(w, from, to, target)
   return total, nil
 end
 
+-- `unit` so many times over. Lua's own way takes a step for each.
+local function repeated(unit, count)
+  local chunk = 256
+  if count < chunk then return string.rep(unit, count) end
+  return string.rep(string.rep(unit, chunk), floor(count / chunk)) .. string.rep(unit, count % chunk)
+end
+
 -- A string that holds `bytes` (items first..) in a ring of `slots`, zeros elsewhere.
 local function ring_layout(bytes, first, slots, width)
   local from, count = first % slots, #bytes / width
   local straight = min(count, slots - from)
   local wrapped = string.sub(bytes, straight * width + 1)
   local gap = from * width - #wrapped
-  return wrapped .. string.rep('\0', gap) .. string.sub(bytes, 1, straight * width)
-    .. string.rep('\0', (slots - from - straight) * width)
+  return wrapped .. repeated('\0', gap) .. string.sub(bytes, 1, straight * width)
+    .. repeated('\0', (slots - from - straight) * width)
 end
 
 -- Writes the weights anew with room for a quarter more entries than there are. `costs`, `blocks` and `supers` hold
@@ -127,7 +134,7 @@ local function begin(w)
   w.block_sum = tail - max(head, tail - tail % BLOCK)
   w.super_sum = tail - max(head, tail - tail % SUPER)
   if tail == head then write_all(w, '', '', '')
-  else write_all(w, string.rep(pack('>I4', 1), tail - head), ones(BLOCK), ones(SUPER)) end
+  else write_all(w, repeated(pack('>I4', 1), tail - head), ones(BLOCK), ones(SUPER)) end
 end
 
 -- Adds the entry that is about to be logged.

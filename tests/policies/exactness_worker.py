@@ -1,5 +1,6 @@
 """One of many processes that ask a limiter as fast as they can, for `test_exactness`. Run as a module: it reads its
-orders as JSON from argv and writes what it was admitted as JSON to standard output."""
+orders as JSON from argv, says that it is ready, reads until when to go on (monotonic seconds) from standard input, and
+writes what it was admitted as JSON to standard output."""
 
 import asyncio
 import json
@@ -71,6 +72,8 @@ async def run(orders: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     orders = json.loads(sys.argv[1])
+    print("ready", flush=True)
+    orders["until"] = float(sys.stdin.readline())
     skew_s, real = orders["skew_s"], time.time
     time.time = lambda: real() + skew_s  # a host whose clock is wrong; no decision may depend on it
     json.dump(asyncio.run(run(orders)), sys.stdout)

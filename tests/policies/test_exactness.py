@@ -24,20 +24,24 @@ def _run(
     server: RedisServer, seconds: float, skew_s: Callable[[int], float], disturb: Callable[[], None]
 ) -> dict[str, Any]:
     """Runs the workers; `disturb` is called half-way. Everything that they were admitted, and the counts."""
-    until = time.monotonic() + seconds + 2  # two seconds for them to start
     workers = []
     for number in range(PROCESSES):
         orders = {
             "seed": number,
             "socket": server.socket,
-            "until": until,
             "callers": CALLERS,
             "skew_s": skew_s(number),
             "deadline_s": 5,
         }
         command = [sys.executable, "-m", "tests.policies.exactness_worker", json.dumps(orders)]
-        workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-    time.sleep(2 + seconds / 2)
+        workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    assert [worker.stdout.readline() for worker in workers if worker.stdout] == ["ready\n"] * PROCESSES
+    until = time.monotonic() + seconds
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write(f"{until}\n")
+        worker.stdin.flush()
+    time.sleep(seconds / 2)
     disturb()
     total: dict[str, Any] = {"admitted": [], "held": [], "denied": 0, "failed": 0}
     for worker in workers:

@@ -43,7 +43,8 @@ def describe(pid: int, longest: int = 160) -> str:
     """`pid 123 (command line)`, as a person would look it up; says so when the process is gone or hidden."""
     try:
         process = psutil.Process(pid)
-        command = " ".join(process.cmdline()) or process.name()
+        # Split anew: a process that named itself pads its one argument with blanks.
+        command = " ".join(" ".join(process.cmdline()).split()) or process.name()
     except psutil.NoSuchProcess:
         return f"pid {pid} (gone)"
     except psutil.AccessDenied:

@@ -5,8 +5,8 @@
 -- the member '+' whose score is that number below zero, so that it stands first and counts as no lease.
 
 local BEYOND = '+'
--- How many holders are looked at, or leave, in one go.
-local LEASE_CHUNK = 1000
+-- How many holders are looked at in one go, and how many of the dead leave in one call.
+local LEASE_CHUNK, LEASE_LEAVE = 1000, 250
 
 local function lease_member(holder, slots)
   if slots == 1 then return holder end
@@ -41,7 +41,7 @@ local function lease_open(leases, clock)
   if w.expired > 0 and w.beyond > 0 then
     lease_each(w, w.base, w.base + w.expired - 1, function(slots, _, i)
       w.sum = w.sum - slots + 1
-      if i <= LEASE_CHUNK then w.dead_beyond = w.dead_beyond + slots - 1 end
+      if i <= LEASE_LEAVE then w.dead_beyond = w.dead_beyond + slots - 1 end
     end)
   end
   return w
@@ -72,10 +72,10 @@ local function lease_beyond(leases, beyond)
   if beyond > 0 then call('ZADD', leases, -beyond, BEYOND) else call('ZREM', leases, BEYOND) end
 end
 
--- Takes slots for a holder. Those of the dead leave with it, a thousand at most, so that a mass of them is spread.
+-- Takes slots for a holder. Some of the dead leave with it, so that a mass of them is spread.
 local function lease_take(w, holder, cost, lease_ms)
   if w.expired > 0 then
-    call('ZREMRANGEBYRANK', w.leases, w.base, w.base + min(w.expired, LEASE_CHUNK) - 1)
+    call('ZREMRANGEBYRANK', w.leases, w.base, w.base + min(w.expired, LEASE_LEAVE) - 1)
   end
   call('ZADD', w.leases, w.clock + lease_ms, lease_member(holder, cost))
   local change = cost - 1 - w.dead_beyond

@@ -7,7 +7,7 @@
 --          is a subtraction, however long the log. The value is the cost reserved, or '' where this entry and all
 --          others that count, count for 1.
 --   state  a string. Where the log stands, so that most decisions read no entry at all:
---            header  48 bytes: when the newest entry was logged (6), the next ordinal (6), when the oldest that counts was
+--            header  54 bytes: when the newest entry was logged (6), the next ordinal (6), when the oldest that counts was
 --                    logged (6), its ordinal (6), what all count for (8); the other fields belong to the weights
 --            weights what each entry counts for, once some entry counts for something other than 1 (`lua/weights.lua`)
 --
@@ -18,7 +18,7 @@
 -- server's, in whole milliseconds. Within one log time never runs backwards: should the server's clock, the newest
 -- entry's time stands in for it.
 
-local HEADER, HEADER_BYTES, HEADER_LAST = '>I6I6I6I6I8I4I6I6', 48, '47'
+local HEADER, HEADER_BYTES, HEADER_LAST = '>I6I6I6I6I8I4I6I6I6', 54, '53'
 -- Every how many entries those that have left are trimmed, and how many at most, so that a long backlog is spread.
 local TRIM_EVERY, TRIM_MOST = 64, '10000'
 -- How often a log's time to live is looked at. No window is shorter.
@@ -48,7 +48,7 @@ end
 
 local function header_write(w)
   call('SETRANGE', w.state, '0',
-    pack(HEADER, w.last_ms, w.tail, w.head_ms, w.head, w.sum, w.capacity, w.block_sum, w.super_sum))
+    pack(HEADER, w.last_ms, w.tail, w.head_ms, w.head, w.sum, w.capacity, w.block_sum, w.super_sum, w.origin))
 end
 
 -- Made when the first weighted window is met: most requests meet none, and making functions costs at every call.
@@ -80,10 +80,12 @@ end
 --   capacity         of the weights; 0 where each counts for 1
 local function log_open(log, state, window_ms, clock)
   local w = {log = log, state = state, window_ms = window_ms, clock = clock, now = clock, since = 0,
-    last_ms = 0, tail = 1, head_ms = 0, head = 1, sum = 0, capacity = 0, block_sum = 0, super_sum = 0, cost = 0}
+    last_ms = 0, tail = 1, head_ms = 0, head = 1, sum = 0, capacity = 0, block_sum = 0, super_sum = 0, origin = 0,
+    cost = 0}
   local header = call('GETRANGE', state, '0', HEADER_LAST)
   if #header == HEADER_BYTES then
-    w.last_ms, w.tail, w.head_ms, w.head, w.sum, w.capacity, w.block_sum, w.super_sum = unpack_at(HEADER, header)
+    w.last_ms, w.tail, w.head_ms, w.head, w.sum, w.capacity, w.block_sum, w.super_sum, w.origin =
+      unpack_at(HEADER, header)
   else
     w.made = true
     state_mend(w)

@@ -1,9 +1,10 @@
 -- What the entries of a log count for, by ordinal: what lets a reservation be corrected in its own place in time. The
 -- body of `make_weights`, made by `policies/scripts.py`; returns the operations as a table.
 --
---   header  in the header of the state (`lua/log.lua`): capacity (4; 0 where there are no weights), and the running
---           sums of the block and the super that the next entry falls in (6 and 6)
---   costs   capacity x 4 bytes, a ring by ordinal; the highest bit says "settled"
+--   header  in the header of the state (`lua/log.lua`): capacity (4; 0 where there are no weights), the running
+--           sums of the block and the super that the next entry falls in (6 and 6), and the origin: the ordinal
+--           that stands in the first place of the costs (6)
+--   costs   capacity x 4 bytes, a ring by ordinal - origin; the highest bit says "settled"
 --   blocks  6 bytes a sum of 64 costs, a ring by ordinal / 64
 --   supers  6 bytes a sum of 4096 costs, a ring by ordinal / 4096
 --
@@ -14,6 +15,9 @@ local BLOCK, SUPER = 64, 4096
 local COST_BYTES, SUM_BYTES = 4, 6
 local SETTLED = 2147483648
 local MEND_CHUNK = 1000
+-- How many costs are copied in one go. Larger strings would each be mapped into Lua's memory and out of it again, which
+-- takes longer than the copying.
+local PIECE = 4096
 
 local function block_slots(w) return floor(w.capacity / BLOCK) + 2 end
 
@@ -27,10 +31,15 @@ local function ring(w, level)
   return costs_end + block_slots(w) * SUM_BYTES, super_slots(w), SUM_BYTES
 end
 
+local function place(w, level, index, slots)
+  if level == 1 then return (index - w.origin) % slots end
+  return index % slots
+end
+
 -- Items [first, last] of a ring, in order, as one string.
 local function ring_read(w, level, first, last)
   local offset, slots, width = ring(w, level)
-  local from, count = first % slots, last - first + 1
+  local from, count = place(w, level, first, slots), last - first + 1
   local straight = min(count, slots - from)
   local bytes = call('GETRANGE', w.state, offset + from * width, offset + (from + straight) * width - 1)
   if count > straight then
@@ -41,7 +50,7 @@ end
 
 local function ring_write(w, level, index, value)
   local offset, slots, width = ring(w, level)
-  call('SETRANGE', w.state, offset + (index % slots) * width, pack('>I' .. width, value))
+  call('SETRANGE', w.state, offset + place(w, level, index, slots) * width, pack('>I' .. width, value))
 end
 
 -- Walks items [first, last] of a ring and adds them up; stops at the first whose running total reaches `target`.
@@ -100,47 +109,87 @@ local function ring_layout(bytes, first, slots, width)
     .. repeated('\0', (slots - from - straight) * width)
 end
 
--- Writes the weights anew with room for a quarter more entries than there are. `costs`, `blocks` and `supers` hold
--- the items of [head, tail) in order. The header is its caller's to write.
-local function write_all(w, costs, blocks, supers)
-  w.capacity = floor((w.tail - w.head) * 1.25) + 2 * BLOCK
-  call('SET', w.state, string.rep('\0', HEADER_BYTES)
-    .. ring_layout(costs, w.head, w.capacity, COST_BYTES)
-    .. ring_layout(blocks, floor(w.head / BLOCK), block_slots(w), SUM_BYTES)
-    .. ring_layout(supers, floor(w.head / SUPER), super_slots(w), SUM_BYTES), 'KEEPTTL')
+-- Room for a quarter more entries than there are.
+local function roomy(live) return floor(live * 1.25) + 2 * BLOCK end
+
+-- Writes the sums in their rings: `blocks` and `supers` hold the items of [head, tail) in order.
+local function sums_write(w, blocks, supers)
+  local offset, slots = ring(w, BLOCK)
+  call('SETRANGE', w.state, offset, ring_layout(blocks, floor(w.head / BLOCK), slots, SUM_BYTES))
+  offset, slots = ring(w, SUPER)
+  call('SETRANGE', w.state, offset, ring_layout(supers, floor(w.head / SUPER), slots, SUM_BYTES))
 end
 
-local function resize(w)
-  local costs, blocks, supers = '', '', ''
-  if w.tail > w.head then
-    costs = ring_read(w, 1, w.head, w.tail - 1)
-    blocks = ring_read(w, BLOCK, floor(w.head / BLOCK), floor((w.tail - 1) / BLOCK))
-    supers = ring_read(w, SUPER, floor(w.head / SUPER), floor((w.tail - 1) / SUPER))
+local function sums_read(w)
+  if w.tail == w.head then return '', '' end
+  return (ring_read(w, BLOCK, floor(w.head / BLOCK), floor((w.tail - 1) / BLOCK))),
+    (ring_read(w, SUPER, floor(w.head / SUPER), floor((w.tail - 1) / SUPER)))
+end
+
+-- Makes the string as long as its rings at once, so that Redis finds the memory for it once.
+local function stretch(w)
+  local offset, slots, width = ring(w, SUPER)
+  call('SETRANGE', w.state, offset + slots * width - 1, '\0')
+end
+
+-- Writes the weights anew. `costs` holds those of [head, tail) in order. The header is its caller's to write.
+local function write_all(w, costs, blocks, supers)
+  w.capacity, w.origin = roomy(w.tail - w.head), w.head
+  call('SET', w.state, string.rep('\0', HEADER_BYTES) .. costs, 'KEEPTTL')
+  stretch(w)
+  sums_write(w, blocks, supers)
+end
+
+-- More room. Costs stay where they are, but for those that had come round to the beginning of the ring: they follow
+-- the others now.
+local function grow(w)
+  local blocks, supers = sums_read(w)
+  local live, before = w.tail - w.head, w.capacity
+  local from = (w.head - w.origin) % before
+  w.capacity = max(roomy(live), from + live + BLOCK)
+  stretch(w)
+  for first = 0, from + live - before - 1, PIECE do
+    local count = min(PIECE, from + live - before - first)
+    local at = HEADER_BYTES + first * COST_BYTES
+    local costs = call('GETRANGE', w.state, at, at + count * COST_BYTES - 1)
+    call('SETRANGE', w.state, at + before * COST_BYTES, costs)
   end
-  write_all(w, costs, blocks, supers)
+  w.origin = w.head - from
+  sums_write(w, blocks, supers)
+end
+
+-- Less room, once few entries are left.
+local function shrink(w)
+  local blocks, supers = sums_read(w)
+  write_all(w, ring_read(w, 1, w.head, w.tail - 1), blocks, supers)
 end
 
 -- Begins weights where the entries that count have all counted for 1 so far.
 local function begin(w)
   local head, tail = w.head, w.tail
-  local function ones(level)
-    local sums = {}
-    for item = floor(head / level), floor((tail - 1) / level) do
-      sums[#sums + 1] = pack('>I6', min(tail, (item + 1) * level) - max(head, item * level))
-    end
-    return table.concat(sums)
+  local live = tail - head
+  local function ones(level) -- only the first item may lack entries: what the last has so far stands in the header
+    if live == 0 then return '' end
+    local first, last = floor(head / level), floor((tail - 1) / level)
+    return pack('>I6', min(tail, (first + 1) * level) - head) .. repeated(pack('>I6', level), last - first)
   end
-  w.made = true
+  w.made, w.capacity, w.origin = true, roomy(live), head
   w.block_sum = tail - max(head, tail - tail % BLOCK)
   w.super_sum = tail - max(head, tail - tail % SUPER)
-  if tail == head then write_all(w, '', '', '')
-  else write_all(w, repeated(pack('>I4', 1), tail - head), ones(BLOCK), ones(SUPER)) end
+  stretch(w)
+  local piece = repeated(pack('>I4', 1), min(PIECE, live))
+  for first = 0, live - 1, PIECE do
+    local count = min(PIECE, live - first)
+    call('SETRANGE', w.state, HEADER_BYTES + first * COST_BYTES, string.sub(piece, 1, count * COST_BYTES))
+  end
+  sums_write(w, ones(BLOCK), ones(SUPER))
 end
 
 -- Adds the entry that is about to be logged.
 local function append(w, cost)
   local ordinal, live = w.tail, w.tail - w.head
-  if live + BLOCK >= w.capacity or (w.capacity > 16 * BLOCK and live * 4 < w.capacity) then resize(w) end
+  if live + BLOCK >= w.capacity then grow(w)
+  elseif w.capacity > 16 * BLOCK and live * 4 < w.capacity and live <= PIECE and live > 0 then shrink(w) end
   ring_write(w, 1, ordinal, cost)
   w.block_sum, w.super_sum = w.block_sum + cost, w.super_sum + cost
   if (ordinal + 1) % BLOCK == 0 then

@@ -4,8 +4,8 @@
     redis+sentinel://host:26379,host2:26379/primary-name        database 3: …/primary-name/3
     redis+cluster://host:6379,host2:6379       any of its nodes; they name the others
 
-`rediss+sentinel://` and `rediss+cluster://` use TLS to the Redis servers (and the Sentinels). User and password are those
-of the Redis servers; Sentinels with some of their own have them behind `?sentinel_username=…&sentinel_password=…`.
+`rediss+sentinel://` and `rediss+cluster://` use TLS, to the Sentinels too. User and password are those of the Redis
+servers; Sentinels with some of their own have them behind `?sentinel_username=…&sentinel_password=…`.
 Nothing is connected here: a client connects when it is first used.
 """
 
@@ -58,7 +58,7 @@ def connect(url: str) -> Redis | RedisCluster:
         )
     if address.kind == "sentinel":
         asked = {name.removeprefix("sentinel_"): value for name, value in address.sentinel_options}
-        sentinel = Sentinel(
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
             address.hosts,
             sentinel_kwargs={
                 "socket_timeout": ASK_AROUND_S,
@@ -68,7 +68,7 @@ def connect(url: str) -> Redis | RedisCluster:
                 **tls,
             },
         )
-        client: Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+        client: Redis = sentinel.master_for(
             address.primary, db=address.database, socket_connect_timeout=ASK_AROUND_S, **credentials, **tls
         )
         return client
@@ -152,8 +152,11 @@ def _wrong(url: str, what: str) -> RedisUrlError:
 
 def _shown(url: str) -> str:
     """The address without what may be secret: whatever stands before its last @, and its options."""
-    scheme, separator, rest = url.rpartition("://") if "://" in url else ("", "", url)
-    return repr(f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}")
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    rest, _, options = rest.partition("?")
+    if "@" in options or rest.startswith(":"):  # a password with a ? in it, or one without a host
+        rest = "…"
+    return repr(f"{scheme}{separator}{rest.rpartition('@')[2]}")
 
 
 def _known() -> str:

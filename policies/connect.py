@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from policies.errors import RedisUrlError
@@ -40,6 +40,16 @@ class _Address:
     primary: str = ""
     database: int = 0
     sentinel_options: tuple[tuple[str, str], ...] = ()
+
+
+class _SentinelRedis(Redis):
+    """The primary that Sentinel names. Closes its connections to the Sentinels with its own."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool = self.connection_pool
+        if isinstance(pool, SentinelConnectionPool):
+            await pool.sentinel_manager.aclose()
 
 
 def connect(url: str) -> Redis | RedisCluster:
@@ -69,7 +79,12 @@ def connect(url: str) -> Redis | RedisCluster:
             },
         )
         client: Redis = sentinel.master_for(
-            address.primary, db=address.database, socket_connect_timeout=ASK_AROUND_S, **credentials, **tls
+            address.primary,
+            redis_class=_SentinelRedis,
+            db=address.database,
+            socket_connect_timeout=ASK_AROUND_S,
+            **credentials,
+            **tls,
         )
         return client
     return Redis.from_url(url)

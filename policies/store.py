@@ -34,6 +34,7 @@ from redis.exceptions import TimeoutError as DriverTimeoutError
 from policies.breaker import Breaker
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
 from policies.scripts import Script
+from policies.sentinel import PrimaryWatch
 
 LANES = 2
 """Exchanges under way at once. One would idle while its replies are read; more than two gain nothing."""
@@ -104,6 +105,7 @@ class RedisStore:
         self._idle: list[tuple[AbstractConnection, float]] = []
         """The store's connections that are not in use, connected or not, each with the time when it was last used."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watch = PrimaryWatch(self._pool)
 
     def of(self, tag: str) -> "RedisStore":
         """What runs scripts on keys with this hash tag."""
@@ -182,6 +184,7 @@ class RedisStore:
         """Waits for what is under way, and gives the connections back. The client is its owner's."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._watch.close()
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.disconnect()
@@ -212,8 +215,12 @@ class RedisStore:
         try:
             async with asyncio.timeout(ABANDON_S):
                 connection, used = self._idle.pop() if self._idle else (self._make_connection(), 0.0)
+                if self._watch.left(connection):
+                    await connection.disconnect(nowait=True)
+                    used = 0.0
                 if loop.time() - used > IDLE_S:
-                    await _connect(connection)
+                    async with self._watch.looking_up:
+                        await _connect(connection)
                 await self._send(connection, unanswered, unknown)
                 if unknown:
                     for script in {call.script.name: call.script for call in unknown}.values():

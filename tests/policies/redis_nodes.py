@@ -67,7 +67,7 @@ class SentinelGroup:
             config.write_text(
                 f"port {port}\nbind 127.0.0.1\ndir {self._folder}\nlogfile {self._folder}/{port}.log\n"
                 f"sentinel monitor main 127.0.0.1 {ports[0]} 2\n"
-                "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n"
+                "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
             )
             self.sentinels.append(subprocess.Popen([binary, str(config), "--sentinel"], stdin=subprocess.DEVNULL))
         for port in self.sentinel_ports:
@@ -109,9 +109,10 @@ class SentinelGroup:
 class ClusterGroup:
     """A Redis Cluster: primaries that share the slots evenly, and a replica of the first where asked for."""
 
-    def __init__(self, binary: str, primaries: int = 3, replicas: int = 0) -> None:
+    def __init__(self, binary: str, primaries: int = 3, replicas: int = 0, options: tuple[str, ...] = ()) -> None:
         ports = free_ports(primaries + replicas)
         options = (
+            *options,
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",

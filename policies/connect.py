@@ -169,7 +169,7 @@ def _shown(url: str) -> str:
     """The address without what may be secret: whatever stands before its last @, and its options."""
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     rest, _, options = rest.partition("?")
-    if "@" in options or rest.startswith(":"):  # a password with a ? in it, or one without a host
+    if "@" in options or ("@" not in rest and rest.startswith(":")):  # a password with a ? in it, or one without a host
         rest = "…"
     return repr(f"{scheme}{separator}{rest.rpartition('@')[2]}")
 

@@ -1,7 +1,7 @@
 """Which part of a split window a request asks (`shards` of a policy).
 
-Each process goes round the parts from a random start, so that they fill evenly, and passes over those that it was told
-are full until they have room again. A request asks one part only, and is denied where that one is full.
+Each process goes round the parts from a random start, so that they fill evenly, and passes over those that it knows to
+be full until they have room again. A request asks one part only, and is denied where that one is full.
 """
 
 import secrets
@@ -19,7 +19,7 @@ MOST_WINDOWS = 10_000
 class _Round:
     next: int
     full_until: list[float]
-    """By part: when it has room again for what it last denied."""
+    """By part: when it has room again."""
 
 
 class Shards:
@@ -44,11 +44,11 @@ class Shards:
         return replace(charge, shard=part)
 
     def learn(self, charges: Sequence[Charge], windows: Sequence[Window]) -> None:
-        """Notes which parts were full, and until when."""
+        """Notes which parts are full, and until when."""
         for charge, window in zip(charges, windows, strict=True):
             if charge.shard is not None:
-                turn = self._round(charge.policy, charge.subject)
-                turn.full_until[charge.shard] = 0.0 if window.fits else self._clock() + window.retry_after_s
+                wait_s = window.retry_after_s or (0.0 if window.remaining else window.reset_after_s)
+                self._round(charge.policy, charge.subject).full_until[charge.shard] = self._clock() + wait_s
 
     def _round(self, policy: RateLimitPolicy, subject: str) -> _Round:
         key = (policy.name, subject, policy.shards)

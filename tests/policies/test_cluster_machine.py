@@ -47,4 +47,4 @@ def test_any_schedule_answers_as_the_model_does(cluster: ClusterGroup) -> None:
     class ClusterMachine(LimiterMachine):
         reference = GroupedReference
 
-    assert run_machine(ClusterMachine, lambda: connect(cluster.url), 1_200, shrink=False) >= 1_200
+    assert run_machine(ClusterMachine, lambda: connect(cluster.url), 800, shrink=False) >= 800

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -192,6 +193,33 @@ async def test_a_node_that_dies_takes_its_windows_only() -> None:
             assert used(await limiter.peek(held[1:])) == [3]
     finally:
         cluster.close()
+
+
+async def test_nothing_stays_of_a_request_that_a_frozen_node_let_down(cluster: ClusterGroup) -> None:
+    """Neither where it was taken before, nor where it is taken too late; also when the caller leaves."""
+    a, b, c = cluster.primaries
+    charges = [on(cluster, a, TENANT), on(cluster, b, GLOBAL), on(cluster, c, policy("last", "GLOBAL"))]
+    async with limiter_of(cluster, deadline_s=0.1) as limiter:
+        await eventually(lambda: limiter.acquire(charges))
+        b.signal(signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            await limiter.acquire(charges)
+        assert time.monotonic() - start < 0.1 + 0.05, "one deadline for all of the decision"
+        leaving = asyncio.create_task(limiter.acquire(charges))
+        await asyncio.sleep(0.03)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await asyncio.sleep(0.1)
+        assert used(await limiter.peek(charges[:1])) == [1]
+        b.signal(signal.SIGCONT)
+
+        async def as_before() -> None:
+            if used(await limiter.peek(charges)) != [1, 1, 1]:
+                raise StoreError("not yet")
+
+        await eventually(as_before)
 
 
 async def test_a_replica_takes_over() -> None:

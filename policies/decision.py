@@ -23,6 +23,8 @@ class Charge:
     slot: str | None = None
     """Windows with the same `slot` live on the same node of a Redis Cluster, and are decided together there.
     Without effect on a single Redis. Where absent: the policy's scope and the subject."""
+    shard: int | None = None
+    """Which part of a window that its policy splits (`shards`), from 0; chosen by the limiter where absent."""
 
 
 class Window(NamedTuple):
@@ -37,7 +39,8 @@ class Window(NamedTuple):
     unit: str
     """What it counts, as in `"requests"`."""
     limit: int
-    """Most that the window may hold, in that unit, as in `100`."""
+    """Most that the window may hold, in that unit, as in `100`. Of a window split by `shards`, everything said here is
+    said of the one part that was asked: its share of the limit, and what it holds."""
     window_s: float
     """How far it looks back, in seconds, as in `60.0`; for leases, how long one lasts without renewal."""
     cost: int
@@ -61,6 +64,8 @@ class Ending:
     """Whether a decision was settled or cancelled: what makes doing it twice harmless at any time."""
 
     done: bool = False
+    settled: set[str] = field(default_factory=set)
+    """Hash tags whose charges are settled already, where others are not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ MAX_COST = 10**9
 MAX_LIMIT = 10**12
 """Largest limit of a policy, in its unit."""
 
+MAX_SHARDS = 64
+"""Most parts that a window can be split into."""
+
 MIN_WINDOW_MS, MAX_WINDOW_MS = 100, 31 * 86_400_000
 """Shortest and longest window: 100 ms and 31 days."""
 
@@ -234,6 +237,9 @@ class RateLimitPolicy(Entity):
     per: tuple[Dimension, ...] = ()
     mode: Mode = Mode.ENFORCE
     on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
+    """Into how many parts the window is split, so that the nodes of a Redis Cluster share the load of a hot one. Each
+    part has its share of the limit; together they never hold more, and may deny a little early (docs/cluster.md)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -250,6 +256,23 @@ class RateLimitPolicy(Entity):
         if len(set(per)) != len(per):
             raise ValueError(f"per: {[str(d) for d in per]} names a dimension twice")
         return per
+
+    @model_validator(mode="after")
+    def _can_be_split(self) -> "RateLimitPolicy":
+        if self.shards == 1:
+            return self
+        if self.scope is not Scope.GLOBAL:
+            raise ValueError(f"shards: only a GLOBAL window can be split, and this one is kept for each {self.scope}")
+        if self.is_lease:
+            raise ValueError("shards: concurrent_requests cannot be split; leave shards out, or count requests")
+        if self.shards > self.limit:
+            raise ValueError(f"shards: {self.shards} parts of a limit of {self.limit} leave some with nothing")
+        return self
+
+    def limit_of(self, shard: int) -> int:
+        """The share of the limit of one part of the window. Together they are the limit."""
+        share, left_over = divmod(self.limit, self.shards)
+        return share + (shard < left_over)
 
     @property
     def is_lease(self) -> bool:

@@ -5,6 +5,10 @@ class PoliciesError(Exception):
     """Base of all."""
 
 
+class RedisUrlError(PoliciesError, ValueError):
+    """An address of a Redis that cannot be understood. Says what is wrong and never shows a password."""
+
+
 class InvalidChargeError(PoliciesError, ValueError):
     """What was asked makes no sense (a cost below 1, the same window charged twice). A fault of the caller."""
 

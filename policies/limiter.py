@@ -6,18 +6,24 @@ not `policies.degraded`'s.
 """
 
 import asyncio
+import contextvars
 import struct
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from secrets import token_urlsafe
+from typing import Any, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
+from policies.cluster import ClusterStore
 from policies.decision import Actual, Charge, Decision, Window
 from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
 from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
+from policies.groups import Groups
 from policies.places import LEASE, Place, Places, window_of
 from policies.scripts import ACQUIRE, RENEW, SETTLE
+from policies.shards import Shards
 from policies.store import RedisStore, Reply
 
 DEADLINE_S = 0.05
@@ -28,6 +34,9 @@ MOST_DENIED = 10_000
 
 _SETTLED = struct.Struct(">BQQQQQ")
 _PER_CHARGE = 5
+_HERE = " "
+"""Stands among the settled groups for what was counted in this process; no hash tag is a blank."""
+_T = TypeVar("_T")
 _EVERYTHING_BACK: Actual = {unit: 0 for unit in Unit}  # noqa: C420 # fromkeys would be a dict of Unit, not of str
 
 
@@ -40,19 +49,26 @@ class Limiter:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Redis | RedisCluster,
         *,
         prefix: str = "sluice",
         deadline_s: float = DEADLINE_S,
         replicas: int = 1,
         steered_clock: Callable[[], float] | None = None,
     ) -> None:
-        """`redis`: a redis.asyncio client. `prefix`: first part of every key. `deadline_s`: seconds for one call.
+        """`redis`: a redis.asyncio client: of one Redis, of Sentinel's primary (`sentinel.master_for(…)`), or a
+        `RedisCluster`; `policies.connect` makes one of a URL. `prefix`: first part of every key. `deadline_s`: seconds
+        for one call.
 
         `replicas`: how many processes share the limits of policies with `on_redis_failure: local`; may be set later.
         `steered_clock` is for tests: seconds since 1970 that stand in for the server's clock.
         """
-        self._store = RedisStore(redis, deadline_s)
+        self._store: RedisStore | ClusterStore = (
+            ClusterStore(redis, deadline_s) if isinstance(redis, RedisCluster) else RedisStore(redis, deadline_s)
+        )
+        self._deadline_s = deadline_s
+        self._groups = Groups(self._decide_group, self._take_back, deadline_s)
+        self._shards = Shards(steered_clock or time.monotonic)
         self._places = Places(prefix)
         self._degraded = Degraded(replicas)
         self._denied: set[bytes] = set()
@@ -100,16 +116,22 @@ class Limiter:
 
         False: a lease had already run out, and its slot may be another's.
         """
-        leasing = [place for charge in decision._charges if (place := self._places.of(charge)).is_lease]
-        if not leasing or not decision.allowed:
+        if not decision.holds_leases:
             return True
+        renewed = True
         if decision.degraded:
-            return self._degraded.renew(decision, [self._places.of(charge) for charge in decision._charges])
-        args = [self._steered_ms()]
-        for charge in decision._charges:
-            if charge.policy.is_lease:
+            renewed = self._degraded.renew(decision, [self._places.of(charge) for charge in decision._charges])
+        groups: dict[str, tuple[list[Place], list[bytes]]] = {}
+        for charge, (entry_ms, _) in zip(decision._charges, decision._entries, strict=True):
+            if charge.policy.is_lease and entry_ms:
+                place = self._places.of(charge)
+                leases, args = groups.setdefault(self._group_of(place), ([], [self._steered_ms()]))
+                leases.append(place)
                 args += [decision.id.encode(), b"%d" % charge.cost, b"%d" % charge.policy.window]
-        return all(await self._store.run(RENEW, _keys(leasing), args))
+        replies = await _each(
+            [self._store.of(tag).run(RENEW, _keys(leases), args) for tag, (leases, args) in groups.items()]
+        )
+        return renewed and all(all(reply) for reply in replies)
 
     async def ping(self) -> None:
         """Returns when the store answers; raises `StoreError` where it does not."""
@@ -124,11 +146,14 @@ class Limiter:
     async def _decide(self, charges: Sequence[Charge], *, log: bool) -> Decision:
         kept: list[Charge] = []
         places: list[Place] = []
-        asked: list[bytes] = []
+        split = False
         for charge in charges:
             place, cost = self._places.of(charge), charge.cost
             if place.off:
                 continue
+            if place.split:
+                split, charge = True, self._shards.choose(charge, advance=log)
+                place = self._places.of(charge)
             if cost.__class__ is not int or not 1 <= cost <= MAX_COST:
                 raise InvalidChargeError(
                     f"cost {cost!r} for policy {charge.policy.name!r} must be a whole number from 1 to {MAX_COST:_}"
@@ -137,37 +162,59 @@ class Limiter:
                 raise CostExceedsLimitError(charge.policy.name, place.unit, cost, place.limit)
             kept.append(charge)
             places.append(place)
-            asked.append(place.asked(cost))
         if len({place.log_key for place in places}) != len(places):
             raise InvalidChargeError(_charged_twice(places))
         identifier = token_urlsafe(9)
         if not kept:
             return Decision(identifier, True, 0.0, None, 0.0, ())
+        if self._store.grouped:
+            decision = await self._groups.decide(identifier, kept, places, log=log)
+        else:
+            decision = await self._decide_group(identifier, kept, places, self._deadline_s, log=log)
+        if split:
+            self._shards.learn(kept, decision.windows)
+        return decision
+
+    async def _decide_group(
+        self, identifier: str, charges: Sequence[Charge], places: Sequence[Place], deadline_s: float, *, log: bool
+    ) -> Decision:
+        """Decides charges that one script reaches. Its parts are those of `_decide`."""
 
         def give_back(reply: Reply) -> None:
-            late = _decision(identifier, kept, places, reply, logged=True)
+            late = _decision(identifier, charges, places, reply, logged=True)
             if late.allowed:
-                task = asyncio.get_running_loop().create_task(self._cancel_late(late))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._take_back(late)
 
-        packed, keys, steered = b"".join(asked), _keys(places), self._steered_ms()
+        packed = b"".join([place.asked(charge.cost) for charge, place in zip(charges, places, strict=True)])
+        keys, steered = _keys(places), self._steered_ms()
         # Only a guess at what pays: a request that is denied over and over is asked once for all who wait for it.
         share = b"".join((b"1" if log else b"0", steered, packed, keys[1]))
         args = (packed, identifier.encode(), share[:1], steered)
         try:
-            reply = await self._store.run(
-                ACQUIRE, keys, args, give_back if log else None, share if share in self._denied else None
+            reply = await self._store.of(places[0].tag).run(
+                ACQUIRE,
+                keys,
+                args,
+                give_back if log else None,
+                share if share in self._denied else None,
+                deadline_s=deadline_s,
             )
         except StoreError as error:
-            return self._degraded.decide(identifier, kept, places, error, log=log)
+            return self._degraded.decide(identifier, charges, places, error, log=log)
         if reply[0] == 1:
             self._denied.discard(share)
         else:
             if len(self._denied) >= MOST_DENIED:
                 self._denied.clear()
             self._denied.add(share)
-        return _decision(identifier, kept, places, reply, logged=log)
+        return _decision(identifier, charges, places, reply, logged=log)
+
+    def _take_back(self, decision: Decision) -> "asyncio.Task[None]":
+        # An empty context: it outlives the request, and Ray Serve cancels what carries one whose client has left.
+        task = asyncio.get_running_loop().create_task(self._cancel_late(decision), context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _cancel_late(self, decision: Decision) -> None:
         try:
@@ -179,8 +226,7 @@ class Limiter:
         ending = decision._ending
         if not decision.allowed or ending.done:
             return
-        places: list[Place] = []
-        packed: list[bytes] = []
+        groups: dict[str, tuple[list[Place], list[bytes]]] = {}
         uses: list[int] = []
         for charge, (entry_ms, ordinal) in zip(decision._charges, decision._entries, strict=True):
             used = actual.get(charge.policy.unit, charge.cost)
@@ -190,24 +236,45 @@ class Limiter:
                 )
             uses.append(used)
             place = self._places.of(charge)
-            if entry_ms and (place.is_lease or used != charge.cost):
+            group = self._group_of(place)
+            if entry_ms and (place.is_lease or used != charge.cost) and group not in ending.settled:
+                places, packed = groups.setdefault(group, ([], []))
                 places.append(place)
                 flags = LEASE if place.is_lease else 0
                 packed.append(_SETTLED.pack(flags, place.window_ms, entry_ms, ordinal, charge.cost, used))
         ending.done = True
-        if decision.degraded:
+        if decision.degraded and _HERE not in ending.settled:
+            ending.settled.add(_HERE)
             self._degraded.settle(decision, [self._places.of(charge) for charge in decision._charges], uses)
-        if places:
+        if groups:
             try:
-                await self._store.run(
-                    SETTLE, _keys(places), (b"".join(packed), decision.id.encode(), self._steered_ms())
-                )
+                await _each([self._settle_group(decision, group, *groups[group]) for group in groups])
             except BaseException:  # it may be sent again: an entry remembers that it was settled
                 ending.done = False
                 raise
 
+    async def _settle_group(self, decision: Decision, group: str, places: list[Place], packed: list[bytes]) -> None:
+        args = (b"".join(packed), decision.id.encode(), self._steered_ms())
+        await self._store.of(group).run(SETTLE, _keys(places), args)
+        decision._ending.settled.add(group)
+
+    def _group_of(self, place: Place) -> str:
+        """Charges of the same group are reached by one script."""
+        return place.tag if self._store.grouped else ""
+
     def _steered_ms(self) -> bytes:
         return b"" if self._steered_clock is None else b"%d" % round(self._steered_clock() * 1000)
+
+
+async def _each(calls: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """All of them, at once; whichever fails, the others are done first."""
+    if len(calls) == 1:
+        return [await calls[0]]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
 def _keys(places: Sequence[Place]) -> tuple[int, bytes]:

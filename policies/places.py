@@ -49,26 +49,35 @@ class Place:
         "log_key",
         "off",
         "policy",
+        "split",
+        "tag",
         "unit",
         "window_ms",
     )
 
-    def __init__(self, policy: RateLimitPolicy, subject: str, slot: str | None, prefix: str) -> None:
+    def __init__(self, policy: RateLimitPolicy, subject: str, slot: str | None, shard: int | None, prefix: str) -> None:
         self.policy = policy
-        self.limit, self.window_ms, self.unit = policy.limit, policy.window, policy.unit
+        self.limit = policy.limit if shard is None else policy.limit_of(shard)
+        self.window_ms, self.unit = policy.window, policy.unit
+        self.split = policy.shards > 1 and shard is None
+        """Whether it is the whole of a window that is kept in parts: which of them is still to be chosen."""
         self.is_lease = policy.is_lease
         self.enforced, self.off = policy.mode is Mode.ENFORCE, policy.mode is Mode.OFF
         self.flags = (LEASE if self.is_lease else 0) + (SHADOW if policy.mode is Mode.SHADOW else 0)
         # The limit and the window are not part of the key, so editing them keeps the history.
         named = quote(subject, _SAFE_IN_KEYS)
         tag = quote(slot, _SAFE_IN_KEYS) if slot else f"{policy.scope}:{named}"
+        if shard is not None:
+            tag, named = f"{tag}#{shard}", f"{named}#{shard}"
+        self.tag = tag
+        """The hash tag of its keys: where in a Redis Cluster they are."""
         key = f"{prefix}:{{{tag}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{named}"
         self.keys = (key,) if self.is_lease else (key, key + ":s")
         self.log_key = self.keys[0]
         self.keys_wire = b"".join(wire(each.encode()) for each in self.keys)
         self.asked_one = _ASKED.pack(self.flags, self.limit, self.window_ms, 1)
         names = (policy.name, policy.scope.value, subject, policy.unit.value)
-        self.identity = (*names, policy.limit, policy.window / 1000)
+        self.identity = (*names, self.limit, policy.window / 1000)
         """The first fields of every `Window` of this place."""
 
     def asked(self, cost: int) -> bytes:
@@ -81,16 +90,16 @@ class Places:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._known: dict[tuple[int, str, str | None], Place] = {}
+        self._known: dict[tuple[int, str, str | None, int | None], Place] = {}
 
     def of(self, charge: Charge) -> Place:
         # Policies hash slowly (field by field); a place keeps its policy alive, so the policy's id is its own.
-        key = (id(charge.policy), charge.subject, charge.slot)
+        key = (id(charge.policy), charge.subject, charge.slot, charge.shard)
         place = self._known.get(key)
         if place is None:
             if len(self._known) >= MOST_PLACES:
                 self._known.clear()
-            place = self._known[key] = Place(charge.policy, charge.subject, charge.slot, self._prefix)
+            place = self._known[key] = Place(charge.policy, charge.subject, charge.slot, charge.shard, self._prefix)
         return place
 
 

@@ -19,13 +19,22 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ClusterError, NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import TimeoutError as DriverTimeoutError
 
 from policies.breaker import Breaker
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
 from policies.scripts import Script
+from policies.sentinel import PrimaryWatch
 
 LANES = 2
 """Exchanges under way at once. One would idle while its replies are read; more than two gain nothing."""
@@ -53,6 +62,8 @@ class _Call:
     command: bytes
     on_late: Callable[[Reply], None] | None
     share: bytes | None
+    asking: bool = False
+    """Sent behind ASKING: to the node of a Cluster that is about to take the slot over."""
     sharers: "list[_Call]" = field(default_factory=list)
     """Calls of the same `share` that came while this one waited to be sent, and are not sent themselves."""
 
@@ -69,8 +80,19 @@ class _Call:
             self.future.set_result(reply)  # type: ignore[arg-type]
 
 
+class RedirectedError(StoreUnavailableError):
+    """A node of a Redis Cluster says that the keys are another's, or on their way there. Nothing was done."""
+
+    def __init__(self, redirection: AskError | TryAgainError) -> None:
+        super().__init__("this Redis is a node of a Redis Cluster: connect to it as redis+cluster://")
+        self.redirection = redirection
+
+
 class RedisStore:
-    """Runs scripts on one Redis primary: a plain client, or one that follows Sentinel."""
+    """Runs scripts on one Redis primary: a plain client, one that follows Sentinel, or a node of a Cluster."""
+
+    grouped = False
+    """Whether a script reaches the keys of one hash tag only."""
 
     def __init__(self, redis: Redis, deadline_s: float, breaker: Breaker | None = None) -> None:
         self._redis, self._pool = redis, redis.connection_pool
@@ -83,6 +105,11 @@ class RedisStore:
         self._idle: list[tuple[AbstractConnection, float]] = []
         """The store's connections that are not in use, connected or not, each with the time when it was last used."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watch = PrimaryWatch(self._pool)
+
+    def of(self, tag: str) -> "RedisStore":
+        """What runs scripts on keys with this hash tag."""
+        return self
 
     async def run(
         self,
@@ -91,6 +118,9 @@ class RedisStore:
         args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None = None,
         share: bytes | None = None,
+        *,
+        deadline_s: float | None = None,
+        asking: bool = False,
     ) -> Reply:
         """One call of a script, within the deadline. `keys`: how many, and all of them in the wire's form.
 
@@ -99,7 +129,8 @@ class RedisStore:
         Otherwise they are sent one by one.
 
         A call that was sent is never sent again, except where Redis said that it does not know the script.
-        `on_late` gets the reply if it comes after the caller has gone.
+        `on_late` gets the reply if it comes after the caller has gone. `deadline_s`: where less is left than a call
+        usually has.
         """
         if not self._breaker.lets_through():
             raise StoreUnavailableError("Redis has not answered lately, and is left alone for a moment")
@@ -112,7 +143,9 @@ class RedisStore:
             keys[1],
             b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args]),
         )
-        call = _Call(loop.create_future(), script, command, on_late, share)
+        if asking:
+            command = b"*1\r\n$6\r\nASKING\r\n" + command
+        call = _Call(loop.create_future(), script, command, on_late, share, asking)
         if share is not None and (first := self._sharing.get(share)) is not None:
             first.sharers.append(call)
         else:
@@ -126,7 +159,8 @@ class RedisStore:
             task = loop.create_task(self._exchange_all(), context=contextvars.Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        timer = loop.call_later(self._deadline_s, self._expire, call)
+        deadline_s = self._deadline_s if deadline_s is None else deadline_s
+        timer = loop.call_later(deadline_s, self._expire, call, deadline_s)
         try:
             return await call.future
         finally:
@@ -140,16 +174,17 @@ class RedisStore:
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
 
-    def _expire(self, call: _Call) -> None:
+    def _expire(self, call: _Call, deadline_s: float) -> None:
         if not call.future.done():
             self._breaker.failed()
-            milliseconds = round(self._deadline_s * 1000)
+            milliseconds = round(deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))
 
     async def close(self) -> None:
         """Waits for what is under way, and gives the connections back. The client is its owner's."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._watch.close()
         while self._idle:
             connection, _ = self._idle.pop()
             await connection.disconnect()
@@ -180,8 +215,12 @@ class RedisStore:
         try:
             async with asyncio.timeout(ABANDON_S):
                 connection, used = self._idle.pop() if self._idle else (self._make_connection(), 0.0)
+                if self._watch.left(connection):
+                    await connection.disconnect(nowait=True)
+                    used = 0.0
                 if loop.time() - used > IDLE_S:
-                    await _connect(connection)
+                    async with self._watch.looking_up:
+                        await _connect(connection)
                 await self._send(connection, unanswered, unknown)
                 if unknown:
                     for script in {call.script.name: call.script for call in unknown}.values():
@@ -209,12 +248,17 @@ class RedisStore:
         while unanswered:
             call = unanswered[0]
             try:
+                if call.asking:
+                    await connection.read_response()
                 reply: object = await connection.read_response()
             except NoScriptError:
                 unknown.append(unanswered.popleft())
                 continue
             except (DriverConnectionError, DriverTimeoutError):
                 raise
+            except (AskError, TryAgainError) as error:  # it was not run
+                self._breaker.answered()
+                reply = RedirectedError(error)
             except ResponseError as error:
                 if isinstance(error, ReadOnlyError | ClusterError) or any(word in str(error) for word in _NOT_SERVING):
                     raise

@@ -7,13 +7,11 @@ This module owns the schema only. Reading and checking the whole file is `serve_
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deployments.models.service import make_engine
-
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+from policies.connect import check_url
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -29,8 +27,8 @@ class RedisSettings(Settings):
 
     url: str = "embedded"
     """`embedded`: a redis-server process of our own under `state_dir`. Otherwise the address of yours:
-    `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path.sock`, `redis+sentinel://host:26379/primary-name`,
-    `redis+cluster://host:6379`."""
+    `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path.sock`, `redis+sentinel://host:26379,host2:26379/primary-name`,
+    `redis+cluster://host:6379,host2:6379`; `rediss+…` with TLS."""
 
     key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.-]{1,32}$")] = "sluice"
     """First part of every key, so that several applications can share one Redis."""
@@ -40,10 +38,9 @@ class RedisSettings(Settings):
 
     @field_validator("url")
     @classmethod
-    def _known_scheme(cls, url: str) -> str:
-        if url != "embedded" and urlsplit(url).scheme not in REDIS_SCHEMES:
-            known = ", ".join(f"{scheme}://" for scheme in REDIS_SCHEMES)
-            raise ValueError(f"redis.url {url.split('@')[-1]!r} is neither 'embedded' nor one of {known}")
+    def _known_form(cls, url: str) -> str:
+        if url != "embedded":
+            check_url(url)
         return url
 
 

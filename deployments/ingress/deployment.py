@@ -4,7 +4,6 @@ from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from deployments.ingress.app import create_app
@@ -12,6 +11,7 @@ from deployments.ingress.state import IngressSettings, IngressState
 from deployments.router.client import RouterPools
 from policies import Limiter
 from policies.catalogue import Catalogue
+from policies.connect import connect
 
 
 @serve.deployment(name="Ingress", max_ongoing_requests=10_000)
@@ -27,7 +27,7 @@ class Ingress:
         deadline_s: float,
         settings: dict[str, Any],
     ) -> None:
-        limiter = Limiter(Redis.from_url(redis_url), prefix=key_prefix, deadline_s=deadline_s)
+        limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
         self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -1,13 +1,14 @@
 """The limiter against its model: any schedule, on a clock moved by hand, gets the same answers."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from policies import Charge, Decision, Limiter, RateLimitPolicy
 from policies.entities import Mode
@@ -41,7 +42,8 @@ jumps = st.one_of(
 
 class LimiterMachine(RuleBasedStateMachine):
     runner: asyncio.Runner
-    redis: Redis
+    redis: Redis | RedisCluster
+    reference = Reference
     steps = 0
     examples = 0
 
@@ -51,7 +53,7 @@ class LimiterMachine(RuleBasedStateMachine):
         cls.examples += 1
         self.clock = Clock()
         self.limiter = Limiter(cls.redis, prefix=f"run{cls.examples}", deadline_s=10, steered_clock=self.clock)
-        self.model = Reference()
+        self.model = self.reference()
         self.policies = list(POLICIES)
         self.taken: list[tuple[Decision, Held]] = []
         self.told: tuple[int, list[Charge]] | None = None
@@ -181,12 +183,19 @@ class LimiterMachine(RuleBasedStateMachine):
 
 
 def _run_machine(server: RedisServer, steps: int, *, shrink: bool) -> int:
-    LimiterMachine.steps = 0
+    return run_machine(LimiterMachine, lambda: Redis(unix_socket_path=server.socket), steps, shrink=shrink)
+
+
+def run_machine(
+    machine: type[LimiterMachine], connect: Callable[[], Redis | RedisCluster], steps: int, *, shrink: bool
+) -> int:
+    """Runs at least so many steps; how many it were."""
+    machine.steps = 0
     with asyncio.Runner() as runner:
-        LimiterMachine.runner = runner
-        LimiterMachine.redis = Redis(unix_socket_path=server.socket)
+        machine.runner = runner
+        machine.redis = connect()
         run_state_machine_as_test(
-            LimiterMachine,
+            machine,
             settings=settings(
                 max_examples=steps // (STEPS_AN_EXAMPLE * 2 // 3),  # examples may end early
                 stateful_step_count=STEPS_AN_EXAMPLE,
@@ -195,8 +204,8 @@ def _run_machine(server: RedisServer, steps: int, *, shrink: bool) -> int:
                 suppress_health_check=list(HealthCheck),
             ),
         )
-        runner.run(LimiterMachine.redis.aclose())
-    return LimiterMachine.steps
+        runner.run(machine.redis.aclose())
+    return machine.steps
 
 
 @pytest.mark.timeout(0)

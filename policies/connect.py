@@ -1,0 +1,181 @@
+"""From an address to a client: one Redis, the primary that Sentinel names, or a Redis Cluster.
+
+    redis://user:password@host:6379/0          rediss://… with TLS          unix:///path.sock
+    redis+sentinel://host:26379,host2:26379/primary-name        database 3: …/primary-name/3
+    redis+cluster://host:6379,host2:6379       any of its nodes; they name the others
+
+`rediss+sentinel://` and `rediss+cluster://` use TLS, to the Sentinels too. User and password are those of the Redis
+servers; Sentinels with some of their own have them behind `?sentinel_username=…&sentinel_password=…`.
+Nothing is connected here: a client connects when it is first used.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+
+from policies.errors import RedisUrlError
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+
+ASK_AROUND_S = 0.5
+"""How long a Sentinel, or a node asked for the map of the Cluster, may take before the next one is asked."""
+
+_SENTINEL_PORT, _CLUSTER_PORT = 26379, 6379
+_SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    kind: str
+    tls: bool
+    hosts: tuple[tuple[str, int], ...] = ()
+    username: str | None = None
+    password: str | None = None
+    primary: str = ""
+    database: int = 0
+    sentinel_options: tuple[tuple[str, str], ...] = ()
+
+
+class _SentinelRedis(Redis):
+    """The primary that Sentinel names. Closes its connections to the Sentinels with its own."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool = self.connection_pool
+        if isinstance(pool, SentinelConnectionPool):
+            await pool.sentinel_manager.aclose()
+
+
+def connect(url: str) -> Redis | RedisCluster:
+    """A client for the Redis at `url`. Raises `RedisUrlError` where the address cannot be understood."""
+    address = _parse(url)
+    credentials: dict[str, Any] = {"username": address.username, "password": address.password}
+    tls: dict[str, Any] = {"ssl": True} if address.tls else {}
+    if address.kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
+        return RedisCluster(
+            startup_nodes=nodes,
+            **credentials,
+            **tls,
+            socket_timeout=ASK_AROUND_S,
+            socket_connect_timeout=ASK_AROUND_S,
+        )
+    if address.kind == "sentinel":
+        asked = {name.removeprefix("sentinel_"): value for name, value in address.sentinel_options}
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            address.hosts,
+            sentinel_kwargs={
+                "socket_timeout": ASK_AROUND_S,
+                "socket_connect_timeout": ASK_AROUND_S,
+                "retry": Retry(NoBackoff(), 0),  # the next one is asked instead
+                **asked,
+                **tls,
+            },
+        )
+        client: Redis = sentinel.master_for(
+            address.primary,
+            redis_class=_SentinelRedis,
+            db=address.database,
+            socket_connect_timeout=ASK_AROUND_S,
+            **credentials,
+            **tls,
+        )
+        return client
+    return Redis.from_url(url)
+
+
+def check_url(url: str) -> None:
+    """Raises `RedisUrlError` where `connect` would."""
+    _parse(url)
+
+
+def _parse(url: str) -> _Address:
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if scheme not in SCHEMES:
+        raise RedisUrlError(f"{_shown(url)} is not the address of a Redis: {_known()}")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _wrong(url, "brackets that do not match") from None
+    kind = scheme.partition("+")[2]
+    if not kind:
+        try:
+            Redis.from_url(url)
+        except ValueError:  # its words may hold a part of the password
+            raise _wrong(url, "a port or an option that is not understood") from None
+        if scheme != "unix" and not parts.hostname:
+            raise _wrong(url, "no host")
+        return _Address("", scheme == "rediss")
+    userinfo, at, hosts = parts.netloc.rpartition("@")
+    username, _, password = userinfo.partition(":")
+    default_port = _SENTINEL_PORT if kind == "sentinel" else _CLUSTER_PORT
+    address = _Address(
+        kind,
+        scheme.startswith("rediss"),
+        tuple(_host(url, host, default_port) for host in hosts.split(",")),
+        unquote(username) or None if at else None,
+        unquote(password) or None if at else None,
+    )
+    path = [unquote(part) for part in parts.path.split("/")[1:] if part]
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    accepted = _SENTINEL_OPTIONS if kind == "sentinel" else ()
+    for name, _ in options:
+        if name not in accepted:
+            raise _wrong(url, f"an option {name!r}; accepted: {', '.join(accepted) or 'none'}")
+    if kind == "cluster":
+        if path and path != ["0"]:
+            raise _wrong(url, "a database; a Redis Cluster has only one")
+        return address
+    if not path:
+        raise _wrong(url, "no name of the primary: write redis+sentinel://host:26379/primary-name")
+    if len(path) > 2 or (len(path) == 2 and not path[1].isdecimal()):
+        raise _wrong(url, "more behind the primary's name than the number of a database")
+    return _Address(
+        kind,
+        address.tls,
+        address.hosts,
+        address.username,
+        address.password,
+        path[0],
+        int(path[1]) if len(path) == 2 else 0,
+        tuple(options),
+    )
+
+
+def _host(url: str, text: str, default_port: int) -> tuple[str, int]:
+    host, bracket, rest = text.removeprefix("[").partition("]") if text.startswith("[") else (text, "", "")
+    if bracket:
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = text.partition(":")
+    if not host or (colon not in ("", ":")) or (bracket and rest and not colon):
+        raise _wrong(url, "an empty host")
+    if colon and not (port.isdecimal() and 0 < int(port) < 65_536):
+        raise _wrong(url, "a port that is not a number from 1 to 65535")
+    return host, int(port) if colon else default_port
+
+
+def _wrong(url: str, what: str) -> RedisUrlError:
+    return RedisUrlError(f"{_shown(url)} has {what}; {_known()}")
+
+
+def _shown(url: str) -> str:
+    """The address without what may be secret: whatever stands before its last @, and its options."""
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    rest, _, options = rest.partition("?")
+    if "@" in options or ("@" not in rest and rest.startswith(":")):  # a password with a ? in it, or one without a host
+        rest = "…"
+    return repr(f"{scheme}{separator}{rest.rpartition('@')[2]}")
+
+
+def _known() -> str:
+    return (
+        "accepted are redis://host:6379/0, rediss://… (TLS), unix:///path.sock, "
+        "redis+sentinel://host:26379,host2:26379/primary-name and redis+cluster://host:6379"
+    )

@@ -223,6 +223,17 @@ class Match(Entity):
         return {name: names for name in type(self).model_fields if (names := getattr(self, name)) is not None}
 
 
+class Block(Entity):
+    """Denies a subject outright for a time, once it has been denied too often: for clients that do not back off."""
+
+    denials: Annotated[int, Field(ge=1, le=1_000_000)]
+    """After how many denials."""
+    within: DurationMs
+    """Within what time, counted from the first of them. Milliseconds; written as `1m`."""
+    duration: DurationMs
+    """For how long. Milliseconds; written as `10m`."""
+
+
 class RateLimitPolicy(Entity):
     """Limits one unit over one window for each subject of its scope."""
 
@@ -237,6 +248,7 @@ class RateLimitPolicy(Entity):
     per: tuple[Dimension, ...] = ()
     mode: Mode = Mode.ENFORCE
     on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
+    block: Block | None = None
     shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
     """Into how many parts the window is split, so that the nodes of a Redis Cluster share the load of a hot one. Each
     part has its share of the limit; together they never hold more, and may deny a little early (docs/cluster.md)."""

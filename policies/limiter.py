@@ -9,12 +9,14 @@ import asyncio
 import contextvars
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from secrets import token_urlsafe
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 
+from policies.blocks import Blocks
 from policies.cluster import ClusterStore
 from policies.decision import Actual, Charge, Decision, Window
 from policies.degraded import Degraded
@@ -71,6 +73,9 @@ class Limiter:
         self._shards = Shards(steered_clock or time.monotonic)
         self._places = Places(prefix)
         self._degraded = Degraded(replicas)
+        self._blocks = Blocks()
+        self.would_have_denied: Counter[str] = Counter()
+        """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
         self._denied: set[bytes] = set()
         """Requests that were denied when they were last asked."""
         self._steered_clock = steered_clock
@@ -189,7 +194,14 @@ class Limiter:
         keys, steered = _keys(places), self._steered_ms()
         # Only a guess at what pays: a request that is denied over and over is asked once for all who wait for it.
         share = b"".join((b"1" if log else b"0", steered, packed, keys[1]))
-        args = (packed, identifier.encode(), share[:1], steered)
+        blocks = b"".join([place.block for place in places])
+        if blocks:
+            # Each denial is to be counted, so none is shared; once blocked, the request is answered from memory.
+            if log and (recalled := self._blocks.recall(share, identifier)) is not None:
+                return recalled
+            keys = (keys[0] + len(blocks) // 24, keys[1] + b"".join([place.block_wire for place in places]))
+        sent_at = self._blocks.now()
+        args = (packed, identifier.encode(), share[:1], steered, blocks)
         try:
             reply = await self._store.of(places[0].tag).run(
                 ACQUIRE,
@@ -203,11 +215,18 @@ class Limiter:
             return self._degraded.decide(identifier, charges, places, error, log=log)
         if reply[0] == 1:
             self._denied.discard(share)
-        else:
+        elif not blocks:
             if len(self._denied) >= MOST_DENIED:
                 self._denied.clear()
             self._denied.add(share)
-        return _decision(identifier, charges, places, reply, logged=log)
+        decision = _decision(identifier, charges, places, reply, logged=log)
+        if reply[-1] and log:
+            self._blocks.remember(share, decision, sent_at, reply[-1] / 1000)
+        if log:
+            for window in decision.windows:
+                if not window.enforced and not window.fits:
+                    self.would_have_denied[window.policy] += 1
+        return decision
 
     def _take_back(self, decision: Decision) -> "asyncio.Task[None]":
         # An empty context: it outlives the request, and Ray Serve cancels what carries one whose client has left.

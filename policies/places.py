@@ -15,10 +15,11 @@ MOST_PLACES = 20_000
 
 INFINITE = float("inf")
 
-LEASE, SHADOW = 1, 2
+LEASE, SHADOW, BLOCK = 1, 2, 4
 """Flags of the scripts."""
 
 _ASKED = struct.Struct(">BQQQ")
+_BLOCK = struct.Struct(">QQQ")
 _SAFE_IN_KEYS = ":@/|,=+ "
 _UNIT_CODES: Final = {
     Unit.REQUESTS: "r",
@@ -39,6 +40,8 @@ class Place:
 
     __slots__ = (
         "asked_one",
+        "block",
+        "block_wire",
         "enforced",
         "flags",
         "identity",
@@ -64,6 +67,8 @@ class Place:
         self.is_lease = policy.is_lease
         self.enforced, self.off = policy.mode is Mode.ENFORCE, policy.mode is Mode.OFF
         self.flags = (LEASE if self.is_lease else 0) + (SHADOW if policy.mode is Mode.SHADOW else 0)
+        if policy.block is not None and self.enforced:
+            self.flags += BLOCK
         # The limit and the window are not part of the key, so editing them keeps the history.
         named = quote(subject, _SAFE_IN_KEYS)
         tag = quote(slot, _SAFE_IN_KEYS) if slot else f"{policy.scope}:{named}"
@@ -75,6 +80,11 @@ class Place:
         self.keys = (key,) if self.is_lease else (key, key + ":s")
         self.log_key = self.keys[0]
         self.keys_wire = b"".join(wire(each.encode()) for each in self.keys)
+        self.block = self.block_wire = b""
+        """What `lua/acquire.lua` is told of its block, and the block's key in the wire's form; empty without one."""
+        if self.flags >= BLOCK and policy.block is not None:
+            self.block = _BLOCK.pack(policy.block.denials, policy.block.within, policy.block.duration)
+            self.block_wire = wire(f"{key}:b".encode())
         self.asked_one = _ASKED.pack(self.flags, self.limit, self.window_ms, 1)
         names = (policy.name, policy.scope.value, subject, policy.unit.value)
         self.identity = (*names, self.limit, policy.window / 1000)

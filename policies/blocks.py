@@ -1,0 +1,43 @@
+"""Blocked requests, remembered in this process: they cost Redis nothing until their block ends.
+
+This is the one denial that may be answered from memory. Whether a window has room can change at any moment (another
+process settles or cancels); a block ends by time and by nothing else.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from policies.decision import Decision
+
+MOST_BLOCKED = 10_000
+"""How many requests are remembered."""
+
+
+class Blocks:
+    """By what was asked: the decision, when it was asked for and until when it stands (local monotonic clock)."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[bytes, tuple[float, float, Decision]] = {}
+
+    def now(self) -> float:
+        return self._clock()
+
+    def remember(self, asked: bytes, decision: Decision, sent_at: float, blocked_s: float) -> None:
+        """`sent_at`: when the question was sent, so that this never outlasts the block as the server counts it."""
+        if len(self._known) >= MOST_BLOCKED:
+            self._known.clear()
+        self._known[asked] = (sent_at, sent_at + blocked_s, decision)
+
+    def recall(self, asked: bytes, identifier: str) -> Decision | None:
+        """The denial, with the time that is left; its windows are as they were when Redis was last asked."""
+        known = self._known.get(asked)
+        if known is None:
+            return None
+        sent_at, until, decision = known
+        now = self._clock()
+        if now >= until:
+            del self._known[asked]
+            return None
+        return replace(decision, id=identifier, retry_after_s=until - now, time_s=decision.time_s + now - sent_at)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from policies.decision import Charge, Window
 from policies.entities import Mode, RateLimitPolicy, Unit
+from policies.errors import InvalidChargeError
 
 MOST_PLACES = 20_000
 """How many places are remembered; about 1 kB each."""
@@ -59,6 +60,10 @@ class Place:
     )
 
     def __init__(self, policy: RateLimitPolicy, subject: str, slot: str | None, shard: int | None, prefix: str) -> None:
+        if shard is not None and (policy.shards == 1 or not 0 <= shard < policy.shards):
+            raise InvalidChargeError(
+                f"shard {shard!r} of policy {policy.name!r}, which has {policy.shards}: leave it to the limiter"
+            )
         self.policy = policy
         self.limit = policy.limit if shard is None else policy.limit_of(shard)
         self.window_ms, self.unit = policy.window, policy.unit

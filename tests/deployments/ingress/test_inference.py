@@ -204,6 +204,15 @@ async def test_tokens_are_reserved_then_settled(client: httpx.AsyncClient, state
     assert await used(client) == {"tokens": 9}, "what was really used after"
 
 
+async def test_slots_that_are_taken_are_soon_asked_for_again(client: httpx.AsyncClient, state: IngressState) -> None:
+    use(state, {"name": "slots", "scope": "TENANT", "unit": "concurrent_requests", "limit": 1})
+    replies = await asyncio.gather(*(client.post(CHAT, json=ask()) for _ in range(5)))
+    denied = [reply for reply in replies if reply.status_code == 429]
+    assert len(denied) == 4
+    assert denied[0].headers["retry-after-ms"] == "1000", "a lease's 30 s are no estimate of when a request ends"
+    assert denied[0].json()["error"]["message"].endswith("Try again in 1 s.")
+
+
 async def test_a_slot_is_held_while_a_request_runs(client: httpx.AsyncClient, state: IngressState) -> None:
     use(state, policy("slots", unit="concurrent_requests", limit=2, window="10s"))
     codes = [r.status_code for r in await asyncio.gather(*(client.post(CHAT, json=ask()) for _ in range(5)))]

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policies.decision import Charge
 from policies.errors import CostExceedsLimitError, StoreError
-from policies.http import Style, denial, ratelimit_headers, retry_headers
+from policies.http import Style, denial, denying, ratelimit_headers, retry_headers, wait_s
 from policies.limiter import Limiter
 from policies.settlement import Settlement
 
@@ -54,7 +54,7 @@ class RateLimitMiddleware:
             return
         shown = ratelimit_headers(decision, self._style)
         if not decision.allowed:
-            await _refuse(send, 429, denial(decision), retry_headers(decision.retry_after_s), shown)
+            await _refuse(send, 429, denial(decision), retry_headers(wait_s(denying(decision))), shown)
             return
 
         async def send_with_headers(message: Message) -> None:

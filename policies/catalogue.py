@@ -47,7 +47,8 @@ def check_user_config(user_config: Mapping[str, Any]) -> list[str]:
     """Everything wrong with the `user_config` of the deployment Ingress, each as `place: what`; empty when right."""
     unknown = [f"{key}: unknown key; the only one is catalogue" for key in user_config if key != "catalogue"]
     try:
-        Catalogue.parse(user_config.get("catalogue") or {})
+        catalogue = user_config.get("catalogue")
+        Catalogue.parse({} if catalogue is None else catalogue)
     except CatalogueError as error:
         return unknown + error.problems
     return unknown
@@ -66,10 +67,24 @@ def describe(error: ValidationError, place: str, model: type[BaseModel]) -> list
             message = f"unknown key {key!r}" + _did_you_mean(key, _fields_at(model, problem["loc"][:-1]))
         elif problem["type"] == "missing":
             message = "missing"
+        elif problem["loc"][-1:] == ("sha256",):  # where somebody may have put the key itself: not repeated
+            message = "must be the lower-case hexadecimal SHA-256 of the key, 64 characters"
+        elif problem["type"] in _SHAPES:
+            message = f"must be {_SHAPES[problem['type']]} (got {problem['input']!r:.80})"
         elif problem["type"] not in ("value_error", "assertion_error"):
             message += f" (got {problem['input']!r:.80})"
         sentences += [f"{where}: {line}" for line in message.splitlines()]
     return sentences
+
+
+_SHAPES = {
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+}
+"""pydantic's kinds of error about Python's types, as somebody who writes YAML calls what is accepted."""
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

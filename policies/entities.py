@@ -7,7 +7,7 @@ used once) is checked by `policies.catalogue`.
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -256,11 +256,16 @@ class RateLimitPolicy(Entity):
     @model_validator(mode="before")
     @classmethod
     def _lease(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "window" not in data:
-            if data.get("unit") != Unit.CONCURRENT_REQUESTS:
-                raise ValueError("window: missing; write how long the limit looks back, such as 10s, 1m or 1d")
+        if isinstance(data, dict) and "window" not in data and data.get("unit") == Unit.CONCURRENT_REQUESTS:
             data = {**data, "window": DEFAULT_LEASE_MS}
         return data
+
+    @model_validator(mode="after")
+    def _window_given(self) -> Self:
+        # After everything else, so that it does not hide the misspelt key that was meant to be this one.
+        if not self.window:
+            raise ValueError("window: missing; write how long the limit looks back, such as 10s, 1m or 1d")
+        return self
 
     @field_validator("per")
     @classmethod

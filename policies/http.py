@@ -9,6 +9,10 @@ from policies.decision import Decision, Window
 Style = Literal["openai", "ietf", "both"]
 Headers = list[tuple[bytes, bytes]]
 
+SLOT_RETRY_S = 1.0
+"""When a client that found all slots taken is told to come back, in seconds. A slot is free as soon as any request that
+holds one ends, which nobody knows beforehand; the decision's own time is when a lease runs out, the latest there is."""
+
 
 def ratelimit_headers(decision: Decision, style: Style) -> Headers:
     """The headers of one decision, names in lower case."""
@@ -33,16 +37,26 @@ def retry_headers(retry_after_s: float) -> dict[str, str]:
     return headers
 
 
+def wait_s(window: Window) -> float:
+    """When a client that this window denied should ask again, in seconds: exact, but for slots."""
+    return min(window.retry_after_s, SLOT_RETRY_S) if window.unit == "concurrent_requests" else window.retry_after_s
+
+
+def denying(decision: Decision) -> Window:
+    """Of the windows that denied, the one that makes a client wait longest."""
+    return max((window for window in decision.windows if window.enforced and not window.fits), key=wait_s)
+
+
 def denial(decision: Decision) -> dict[str, Any]:
     """The `error` object of a 429, in OpenAI's shape with the policy and its scope beside."""
-    window = next(window for window in decision.windows if window.policy == decision.denied_by)
+    window = denying(decision)
     rate = f"{window.limit} {window.unit.replace('_', ' ')}"
     if window.unit != "concurrent_requests":
         rate += f" in {window.window_s:g} s"
     whose = f" for {window.subject!r}" if window.subject else ""
     return {
         "message": f"Rate limit reached: policy {window.policy!r} ({window.scope}) allows {rate}{whose}; "
-        f"{window.used} used, {window.cost} asked. Try again in {decision.retry_after_s:g} s.",
+        f"{window.used} used, {window.cost} asked. Try again in {wait_s(window):g} s.",
         "type": "tokens" if window.unit.endswith("_tokens") else window.unit,
         "param": None,
         "code": "rate_limit_exceeded",
@@ -82,4 +96,4 @@ def _ietf_unit(window: Window) -> str:
 
 
 def _ietf_wait_s(window: Window) -> int:
-    return math.ceil(window.retry_after_s if not window.fits else window.reset_after_s)
+    return math.ceil(wait_s(window) if not window.fits else window.reset_after_s)

@@ -18,8 +18,12 @@ from policies.limiter import Limiter
 RENEWALS_PER_LEASE = 3
 """A lease is renewed when a third of it has passed, so two renewals may fail before it runs out."""
 
-ATTEMPTS = 5
-"""How often a settlement is tried before its reservation is left to pass with its window."""
+ATTEMPTS = 12
+"""How often a settlement is tried before its reservation is left to pass with its window: for some 16 s, longer than a
+Redis that died takes to be started again."""
+
+LONGEST_PAUSE_S = 2.0
+"""Between two attempts; the first pause is 0.1 s, and each is twice the one before."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,5 +88,6 @@ class Settlement:
                 return
             except StoreError as error:
                 last = error
-                await asyncio.sleep(0.1 * 2**attempt)
+                if attempt + 1 < ATTEMPTS:
+                    await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
         _log.warning("a settlement was given up after %d attempts: %s", ATTEMPTS, last)

@@ -8,7 +8,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deployments.models.service import make_engine
 from policies.connect import check_url
@@ -67,10 +67,12 @@ class EngineSettings(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of that engine; checked by the engine itself before anything starts."""
 
-    @model_validator(mode="after")
-    def _options_fit(self) -> "EngineSettings":
-        make_engine(self.kind, self.options)  # its error names the option and what is accepted
-        return self
+    @field_validator("options")
+    @classmethod
+    def _options_fit(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "kind" in info.data:  # else the kind's own error says what is wrong
+            make_engine(info.data["kind"], options)  # its error names the option and what is accepted
+        return options
 
 
 class ModelSettings(Settings):

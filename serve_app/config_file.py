@@ -5,8 +5,6 @@ ignores most keys that it does not know. Reading YAML is `serve_app.yaml_reader`
 `serve_app.schema_check`; what `user_config` may say is `policies.catalogue`.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +13,12 @@ from typing import Any
 from ray.serve.config import AutoscalingPolicy
 from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
+from policies.catalogue import Catalogue, check_user_config
+from policies.errors import CatalogueError
 from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
 from serve_app.errors import ConfigFileError
 from serve_app.schema_check import Overrides, Problem, check, did_you_mean
-from serve_app.yaml_reader import KeyPath, YamlFile, path_text, read_yaml
+from serve_app.yaml_reader import KeyPath, YamlFile, key_path, path_text, read_yaml
 
 IMPORT_PATH = "serve_app:build"
 """`import_path` of an application that is ours; others may stand beside it in the same file."""
@@ -79,10 +79,7 @@ _OVERRIDES: Overrides = {(ServeApplicationSchema, "autoscaling_policy"): Autosca
 
 
 def _default_user_config_checks() -> dict[str, UserConfigCheck]:
-    # Late, so that a file without a catalogue can be read without the limits' dependencies.
-    if importlib.util.find_spec("policies.catalogue") is None:
-        return {}
-    return {INGRESS: importlib.import_module("policies.catalogue").check_user_config}
+    return {INGRESS: check_user_config}
 
 
 def _http_problems(data: dict[str, Any]) -> Iterator[Problem]:
@@ -129,6 +126,9 @@ def _our_application_problems(
     deployments = application.get("deployments")
     if isinstance(deployments, list):
         yield from _deployment_problems(args, deployments, (*path, "deployments"), checks)
+        yield from _pool_problems(args, deployments, (*path, "deployments"))
+    elif INGRESS in checks and deployments is None:
+        yield Problem((*path, "deployments"), f"missing; the entry {INGRESS} holds user_config.catalogue")
 
 
 def _demo_problems(data: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
@@ -166,7 +166,39 @@ def _deployment_problems(
         if name in checks and isinstance(user_config, dict):
             for problem in checks[name](user_config):
                 inner, _, text = problem.partition(": ")
-                yield Problem((*path, index, "user_config", inner), text)
+                yield Problem((*path, index, "user_config", *key_path(inner)), text)
+        elif name in known and name != INGRESS and user_config is not None:
+            yield Problem((*path, index, "user_config"), f"only {INGRESS} takes one; remove it")
+    if INGRESS in checks and not any(_has_catalogue(deployment) for deployment in deployments):
+        yield Problem(
+            path,
+            f"the entry {INGRESS} needs user_config.catalogue: without tenants, keys and models it can serve nobody",
+        )
+
+
+def _has_catalogue(deployment: Any) -> bool:
+    if not isinstance(deployment, dict) or deployment.get("name") != INGRESS:
+        return False
+    user_config = deployment.get("user_config")
+    # Something else than nothing: whether it is right, the catalogue's own check says.
+    return bool(user_config) and (not isinstance(user_config, dict) or user_config != {"catalogue": None})
+
+
+def _pool_problems(args: Any, deployments: list[Any], path: KeyPath) -> Iterator[Problem]:
+    """Models of the catalogue that no entry of `args.models` runs."""
+    pools = [name.removeprefix(model_deployment_name("")) for name in _model_deployments(args)]
+    for index, deployment in enumerate(deployments):
+        if not pools or not isinstance(deployment, dict) or deployment.get("name") != INGRESS:
+            continue
+        try:
+            models = Catalogue.parse(deployment["user_config"]["catalogue"]).models
+        except (KeyError, TypeError, CatalogueError):
+            return  # reported by the catalogue's own check
+        for at, model in enumerate(models):
+            if model.pool_name not in pools:
+                place = (*path, index, "user_config", "catalogue", "models", at)
+                text = f"args.models has no {model.pool_name!r} to run {model.name!r}; "
+                yield Problem(place, text + did_you_mean(model.pool_name, pools))
 
 
 def _model_deployments(args: Any) -> list[str]:

@@ -3,6 +3,7 @@
 YAML itself lets the second of two equal keys win in silence. What the data means is `serve_app.config_file`.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ def path_text(path: KeyPath) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def key_path(text: str) -> KeyPath:
+    """The path that a text stands for: what `path_text` was given.
+
+    >>> key_path("catalogue.policies[0].limit")
+    ('catalogue', 'policies', 0, 'limit')
+    """
+    return tuple(int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", text))
 
 
 def read_yaml(path: Path) -> YamlFile:

@@ -44,11 +44,13 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
+    @app.head("/healthz", include_in_schema=False)  # probes often ask for the status alone
     @app.get("/healthz", tags=["operation"], operation_id="health")
     async def health() -> dict[str, str]:
         """This process answers."""
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["operation"], operation_id="readiness", responses={503: {"description": "Not ready."}})
     async def ready() -> Response:
         """Requests can be served; if not, what is missing."""
@@ -56,6 +58,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         body = {"status": "not ready", "problems": problems} if problems else {"status": "ready"}
         return JSONResponse(body, 503 if problems else 200)
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def landing() -> HTMLResponse:
         return HTMLResponse(_LANDING)

@@ -10,7 +10,6 @@ from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
 from deployments.router.client import RouterPools
 from policies import Limiter
-from policies.catalogue import Catalogue
 from policies.connect import connect
 
 
@@ -39,4 +38,4 @@ class Ingress:
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
-        self._state.use(Catalogue.parse(user_config["catalogue"], "user_config.catalogue"))
+        self._state.reconfigure(user_config)

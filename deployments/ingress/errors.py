@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from policies import Decision
-from policies.http import denial, retry_headers
+from policies.http import denial, denying, retry_headers, wait_s
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -50,4 +50,4 @@ def rate_limited(decision: Decision) -> HttpError:
     """429 for a decision that denied."""
     error = denial(decision)
     message, code = error.pop("message"), error.pop("code")
-    return HttpError(429, code, message, headers=retry_headers(decision.retry_after_s), **error)
+    return HttpError(429, code, message, headers=retry_headers(wait_s(denying(decision))), **error)

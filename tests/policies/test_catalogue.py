@@ -37,6 +37,22 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("misspelt kind", lambda c: c.update(polices=[]), "catalogue.polices: unknown key 'polices'; did you mean 'pol"),
     ("misspelt match", lambda c: c["policies"][0].update(match={"tennant": "acme"}), "unknown key 'tennant'; did you"),
     ("no limit", lambda c: c["policies"][0].pop("limit"), "catalogue.policies[0].limit: missing"),
+    (
+        "bad unit",
+        lambda c: c["policies"][0].pop("window") and c["policies"][0].update(unit="rps"),
+        "[0].unit: Input sh",
+    ),
+    (
+        "misspelt window",
+        lambda c: c["policies"][0].update(windw=c["policies"][0].pop("window")),
+        "policies[0].windw: unknown key 'windw'; did you mean 'window'?",
+    ),
+    ("no list", lambda c: c.update(tiers={"a": 1}), "catalogue.tiers: must be a list (got {'a': 1})"),
+    (
+        "no mapping",
+        lambda c: c["policies"][0].update(match=None),
+        "match: must be a mapping of keys to values (got None",
+    ),
     ("bad scope", lambda c: c["policies"][0].update(scope="TENNANT"), "policies[0].scope: Input should be 'GLOBAL',"),
 ]
 
@@ -48,6 +64,15 @@ def test_a_broken_catalogue_says_where_and_what(change: Change, says: str) -> No
     with pytest.raises(CatalogueError) as caught:
         Catalogue.parse(data)
     assert any(says in problem for problem in caught.value.problems), caught.value.problems
+
+
+def test_a_key_in_the_place_of_its_hash_is_not_repeated() -> None:
+    data = catalogue()
+    data["keys"][0]["sha256"] = "sk-k1-verysecret"
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue.parse(data)
+    assert "SHA-256" in str(caught.value)
+    assert "verysecret" not in str(caught.value)
 
 
 def test_all_problems_are_told_together() -> None:

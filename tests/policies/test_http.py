@@ -1,7 +1,7 @@
 import pytest
 
 from policies import Decision, Window
-from policies.http import openai_duration, ratelimit_headers
+from policies.http import denial, denying, openai_duration, ratelimit_headers, wait_s
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,16 @@ def test_the_drafts_form() -> None:
         "ratelimit-policy": '"burst";q=100;w=60,"daily";q=100;w=86400',
         "ratelimit": '"burst";r=0;t=5,"daily";r=12;t=5',
     }
+
+
+def test_of_several_denials_the_one_that_lasts_longest_is_told() -> None:
+    slots = window("slots", "concurrent_requests", window_s=30.0, fits=False, retry_after_s=30.0)
+    burst = window("burst", fits=False, retry_after_s=4.2)
+    shadow = window("shadow", fits=False, retry_after_s=9.0, enforced=False)
+    decision = Decision("id", False, 30.0, "slots", 1.0, (slots, burst, shadow))
+    assert denying(decision) is burst
+    assert (wait_s(burst), wait_s(slots)) == (4.2, 1.0)
+    assert denial(decision)["policy"] == "burst"
 
 
 def test_slots_have_a_unit_and_no_window() -> None:

@@ -171,6 +171,15 @@ ONE_PROBLEM: dict[str, tuple[Change, str]] = {
         lambda d: app(d).update(import_path="somebody.else:app"),
         "applications: none of them has import_path: serve_app:build",
     ),
+    "user_config of another deployment": (
+        lambda d: deployment(d, 1).update(user_config={"a": 1}),
+        "applications[0].deployments[1].user_config: only Ingress takes one; remove it",
+    ),
+    "an option of an engine": (
+        lambda d: app(d)["args"]["models"][0].update(engine={"options": {"frist_token_ms": 1}}),
+        "applications[0].args.models[0].engine.options: engine options of kind simulated: unknown option "
+        "frist_token_ms; known are first_token_ms, ",
+    ),
     "port": (
         lambda d: d["http_options"].update(port=80000),
         "http_options.port: must be a port between 1 and 65535, but it is 80000",
@@ -227,6 +236,37 @@ def test_user_config_is_checked_by_the_deployment_s_own_check(tmp_path: Path) ->
     path = write(tmp_path, yaml.safe_dump(GOOD, sort_keys=False))
     (problem,) = problems_of(path, checks={"Ingress": lambda config: ["policies[0].scope: unknown"]})
     assert problem.startswith("applications[0].deployments[0].user_config.policies[0].scope: unknown")
+
+
+CATALOGUE = {"tiers": [{"name": "t"}], "models": [{"name": "small", "tier": "t"}]}
+
+
+def test_problems_inside_the_catalogue_name_their_line(tmp_path: Path) -> None:
+    data = copy.deepcopy(GOOD)
+    deployment(data, 0)["user_config"] = {"catalogue": {**CATALOGUE, "policies": [{"scopee": "TENANT"}]}}
+    text = yaml.safe_dump(data, sort_keys=False)
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if "scopee" in line)
+
+    problems = problems_of(write(tmp_path, text), checks=None)
+
+    assert any("policies[0].scopee: unknown key" in problem and f"(line {line})" in problem for problem in problems)
+
+
+def test_a_model_that_nothing_runs(tmp_path: Path) -> None:
+    data = copy.deepcopy(GOOD)
+    catalogue = copy.deepcopy(CATALOGUE)
+    catalogue["models"][0]["pool"] = "smal"
+    deployment(data, 0)["user_config"] = {"catalogue": catalogue}
+    (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)), checks=None)
+    assert "models[0]: args.models has no 'smal' to run 'small'; did you mean small?" in problem
+
+
+@pytest.mark.parametrize("user_config", [None, {}, {"catalogue": None}])
+def test_a_file_without_a_catalogue(tmp_path: Path, user_config: Any) -> None:
+    data = copy.deepcopy(GOOD)
+    deployment(data, 0)["user_config"] = user_config
+    (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)), checks=None)
+    assert problem.startswith("applications[0].deployments: the entry Ingress needs user_config.catalogue")
 
 
 def test_another_application_beside_ours_is_left_alone(tmp_path: Path) -> None:

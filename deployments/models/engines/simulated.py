@@ -50,7 +50,14 @@ class SimulatedEngine:
         try:
             self._options = SimulatedOptions.model_validate(options)
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+            known = ", ".join(SimulatedOptions.model_fields)
+            problems = "; ".join(
+                f"unknown option {name}; known are {known}"
+                if problem["type"] == "extra_forbidden"
+                else f"{name}: {problem['msg']}, but it is {problem['input']!r:.80}"
+                for problem in error.errors()
+                for name in [".".join(map(str, problem["loc"]))]
+            )
             raise EngineOptionsError(f"engine options of kind simulated: {problems}") from error
 
     async def load(self) -> None:

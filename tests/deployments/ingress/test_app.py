@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from deployments.ingress.state import IngressState
+from policies.errors import CatalogueError
 from tests.deployments.ingress.conftest import secret, use
 
 
@@ -79,3 +80,24 @@ async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
     assert "messages" in schema["components"]["schemas"]["ChatCompletionRequest"]["required"]
     assert (await client.get("/docs")).status_code == 200
     assert "Sluice" in (await client.get("/")).text
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+async def test_probes_may_ask_for_the_status_alone(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.head(path)
+    assert (reply.status_code, reply.content) == (200, b"")
+
+
+async def test_a_wrong_catalogue_never_replaces_one_in_use(
+    client: httpx.AsyncClient, state: IngressState, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.reconfigure({"catalogue": {"tenants": [{"name": "acme", "qos_tier": "gold"}]}})
+    state.reconfigure({})
+    assert "qos_tier 'gold' does not exist" in caplog.text
+    assert "user_config.catalogue: missing" in caplog.text
+    assert (await client.get("/v1/models")).status_code == 200
+
+
+async def test_the_first_catalogue_must_be_right(state: IngressState) -> None:
+    with pytest.raises(CatalogueError):
+        state.reconfigure({"catalogue": {"tennants": []}})

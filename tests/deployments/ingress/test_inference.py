@@ -65,6 +65,8 @@ async def test_the_request_id_of_the_client_is_kept(client: httpx.AsyncClient) -
     assert reply.headers.get_list("x-request-id") == ["mine"]
 
 
+UNSUPPORTED_FORMAT = ("unsupported_parameter", "response_format")
+
 REFUSED: dict[str, tuple[dict[str, str], bytes, int, str, str | None]] = {
     "no key": ({"authorization": ""}, b"{}", 401, "missing_api_key", None),
     "not bearer": ({"authorization": f"Basic {secret('gus1')}"}, b"{}", 401, "missing_api_key", None),
@@ -92,6 +94,15 @@ REFUSED: dict[str, tuple[dict[str, str], bytes, int, str, str | None]] = {
     ),
     "two choices": ({}, json.dumps(ask(n=2)).encode(), 422, "invalid_parameter", "n"),
     "tools": ({}, json.dumps(ask(tools=[{"type": "function"}])).encode(), 400, "unsupported_parameter", "tools"),
+    "JSON answers": ({}, json.dumps(ask(response_format={"type": "json_object"})).encode(), 400, *UNSUPPORTED_FORMAT),
+    "a number as a text": ({}, json.dumps(ask(max_tokens="5")).encode(), 422, "invalid_parameter", "max_tokens"),
+    "content": (
+        {},
+        json.dumps(ask(messages=[{"role": "user", "content": 5}])).encode(),
+        422,
+        "invalid_parameter",
+        "messages.0.content",
+    ),
     "no such model": ({}, json.dumps(ask(model="nope")).encode(), 404, "model_not_found", "model"),
     "injection in a model": ({}, json.dumps(ask(model="a\r\nx-evil: 1")).encode(), 404, "model_not_found", "model"),
     "too large": ({}, b" " * 4097, 413, "body_too_large", None),
@@ -111,6 +122,19 @@ async def test_bad_input(
     assert "sssss" not in reply.text, "a key must never be repeated"
     assert "x-evil" not in reply.headers
     assert (await client.post(CHAT, json=ask())).status_code == 200, "the server goes on"
+
+
+async def test_an_error_names_the_number_and_no_text(client: httpx.AsyncClient) -> None:
+    reply = await client.post(CHAT, json=ask(temperature=3))
+    assert reply.json()["error"]["message"] == (
+        "temperature is wrong: Input should be less than or equal to 2 (got 3)."
+    )
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "private"}}]}]
+    message = (await client.post(CHAT, json=ask(messages=image))).json()["error"]["message"]
+    assert message == (
+        'messages.0.content is wrong: Input should be a string or a list of {"type": "text", "text": …} parts.'
+    )
+    assert (await client.post(CHAT, json=ask(response_format={"type": "text"}, tools=[]))).status_code == 200
 
 
 async def test_a_body_of_unknown_length_is_limited_too(client: httpx.AsyncClient) -> None:
@@ -178,6 +202,15 @@ async def test_tokens_are_reserved_then_settled(client: httpx.AsyncClient, state
     assert int(reply.headers["x-ratelimit-remaining-tokens"]) < 500, "reserved before"
     await settled(state)
     assert await used(client) == {"tokens": 9}, "what was really used after"
+
+
+async def test_slots_that_are_taken_are_soon_asked_for_again(client: httpx.AsyncClient, state: IngressState) -> None:
+    use(state, {"name": "slots", "scope": "TENANT", "unit": "concurrent_requests", "limit": 1})
+    replies = await asyncio.gather(*(client.post(CHAT, json=ask()) for _ in range(5)))
+    denied = [reply for reply in replies if reply.status_code == 429]
+    assert len(denied) == 4
+    assert denied[0].headers["retry-after-ms"] == "1000", "a lease's 30 s are no estimate of when a request ends"
+    assert denied[0].json()["error"]["message"].endswith("Try again in 1 s.")
 
 
 async def test_a_slot_is_held_while_a_request_runs(client: httpx.AsyncClient, state: IngressState) -> None:

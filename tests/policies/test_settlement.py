@@ -1,0 +1,48 @@
+"""Giving back, when Redis cannot be reached for a while."""
+
+from typing import Any, cast
+
+import pytest
+
+from policies import Decision
+from policies import settlement as module
+from policies.errors import StoreUnavailableError
+from policies.settlement import ATTEMPTS, LONGEST_PAUSE_S, Settlement
+
+
+class FailingLimiter:
+    """Fails so many times before it settles."""
+
+    def __init__(self, failures: int) -> None:
+        self.left, self.settled = failures, 0
+
+    async def settle(self, decision: Decision, actual: object) -> None:
+        if self.left:
+            self.left -= 1
+            raise StoreUnavailableError("gone")
+        self.settled += 1
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses asked for; none is made."""
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    return asked
+
+
+@pytest.mark.parametrize(("failures", "settled"), [(0, 1), (ATTEMPTS - 1, 1), (ATTEMPTS, 0)])
+async def test_a_settlement_outlasts_a_restart_of_redis(pauses: list[float], failures: int, settled: int) -> None:
+    limiter = FailingLimiter(failures)
+    settlement = Settlement(cast(Any, limiter))
+    settlement.end(Decision("id", True, 0.0, None, 1.0, ()), {})
+    await settlement.close()
+    assert limiter.settled == settled
+    assert len(pauses) == min(failures, ATTEMPTS - 1)
+    if failures >= ATTEMPTS - 1:
+        assert sum(pauses) > 10
+        assert max(pauses) == LONGEST_PAUSE_S

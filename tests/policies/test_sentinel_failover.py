@@ -142,7 +142,7 @@ async def test_a_primary_that_steps_down_is_left(group: SentinelGroup, limiter: 
     while not (since := [ms for ms, _ in logged(new) if ms > at_ms]):
         assert time.monotonic() - start < RESUMES_S, "decisions do not resume"
         await asyncio.sleep(0.02)
-    await traffic.admits_since(len(traffic.admitted) + 40)
+    await asyncio.sleep(2)  # the old primary would still take what it is asked
     traffic.going = False
     await asyncio.gather(*callers)
     there = logged(new)
@@ -152,6 +152,6 @@ async def test_a_primary_that_steps_down_is_left(group: SentinelGroup, limiter: 
         f"promoted after {promoted_s:.2f} s, decides there {(min(since) - at_ms) / 1000:.2f} s later; "
         f"{len(lost)} lost, over by {over}"
     )
-    assert all(ms < min(since) + 1_000 for ms, _ in lost), "somebody stayed with the old primary"
+    assert all(ms < min(since) + 600 for ms, _ in lost), "somebody stayed with the old primary"
     assert over <= len(lost)
     assert len(there) - (len(traffic.admitted) - len(lost)) <= traffic.failed

@@ -20,6 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+KEY_ID = r"^(demo-[a-z]+|[A-Za-z0-9]{1,64})$"
+"""Ids of API keys: letters and digits, so that the secret behind the last hyphen is found without doubt."""
+
 MAX_COST = 10**9
 """Largest cost of one charge, in its unit."""
 
@@ -124,8 +127,8 @@ class Role(StrEnum):
 class ApiKey(Entity):
     """A credential of a user. The key itself is never kept, only its SHA-256."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
-    """The public part: a key reads `sk-<id>-<secret>`."""
+    id: Annotated[str, Field(pattern=KEY_ID)]
+    """The public part: a key reads `sk-<id>-<secret>`, a demo key `sk-demo-<name>`."""
     user: Name
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Lower-case hexadecimal SHA-256 of the whole key."""

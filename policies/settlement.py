@@ -90,4 +90,4 @@ class Settlement:
                 last = error
                 if attempt + 1 < ATTEMPTS:
                     await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
-        _log.warning("a settlement was given up after %d attempts: %s", ATTEMPTS, last)
+        _log.error("a settlement was given up after %d attempts: %s", ATTEMPTS, last)

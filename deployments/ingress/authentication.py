@@ -9,7 +9,7 @@ from deployments.ingress.errors import HttpError
 from policies.entities import Role
 from policies.resolver import Identity, Resolver
 
-_KEY = re.compile(r"sk-(?:(demo-[a-z]+)|([A-Za-z0-9]{4,64})-[A-Za-z0-9_]{16,128})", re.ASCII)
+_KEY = re.compile(r"sk-(?:(demo-[a-z]+)|([A-Za-z0-9]{1,64})-[A-Za-z0-9_]{16,128})", re.ASCII)
 _NO_KEY_SHA256 = "0" * 64
 
 

@@ -1,5 +1,6 @@
 """The Ingress deployment: the HTTP app on a replica, with its store, its router and its catalogue."""
 
+import logging
 from typing import Any
 
 from ray import serve
@@ -26,6 +27,7 @@ class Ingress:
         deadline_s: float,
         settings: dict[str, Any],
     ) -> None:
+        _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
         self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router))
 
@@ -39,3 +41,15 @@ class Ingress:
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
         self._state.reconfigure(user_config)
+
+
+def _log_with_serve() -> None:
+    """Has our loggers write to the replica's log file (`logs/serve/replica_…_Ingress_….log`) at their own level.
+
+    By themselves they write to standard error, which Ray Serve turns into lines of level INFO; in the fast lane those
+    wait for a thousand others, while an ERROR is written at once.
+    """
+    for name in ("deployments", "policies"):
+        logger = logging.getLogger(name)
+        logger.handlers = list(logging.getLogger("ray.serve").handlers)
+        logger.propagate = False

@@ -1,4 +1,4 @@
-"""Errors as clients see them: OpenAI's shape, one class for each answer. The only place that knows status codes."""
+"""Errors as clients see them: OpenAI's shape, with the status, the code and the headers of each."""
 
 from typing import Any
 

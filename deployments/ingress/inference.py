@@ -22,7 +22,7 @@ from deployments.ingress.state import IngressState
 from deployments.router.contract import ModelFailedError, PoolUnavailableError, QueueFullError
 from policies import CostExceedsLimitError, Decision, StoreError
 from policies.entities import Model, Role, Unit
-from policies.http import ratelimit_headers
+from policies.http import ratelimit_headers, retry_headers
 from policies.resolver import Identity
 
 BYTES_PER_TOKEN = 3
@@ -46,7 +46,7 @@ class ChatCompletions:
         except HttpError as error:
             await exchange.fail(error)
         except TimeoutError:
-            await exchange.fail(HttpError(503, "deadline_exceeded", "The request took longer than this server allows."))
+            await exchange.fail(unavailable("deadline_exceeded", "The request took longer than this server allows."))
         except ClientGoneError:
             pass
 
@@ -77,12 +77,17 @@ class ChatCompletions:
         except QueueFullError as error:
             used.nothing_ran()
             raise HttpError(
-                429, "queue_full", f"Too many requests wait for {model.name!r}.", type="requests"
+                429,
+                "queue_full",
+                f"Too many requests wait for {model.name!r}.",
+                type="requests",
+                headers=retry_headers(1),
             ) from error
         except PoolUnavailableError as error:
             used.nothing_ran()
             raise unavailable("model_unavailable", f"No replica of {model.name!r} can serve now.") from error
         except ModelFailedError as error:
+            used.failed()
             raise HttpError(500, "model_failed", f"The model {model.name!r} failed on this request.") from error
         finally:
             if used.ran:
@@ -114,9 +119,7 @@ class ChatCompletions:
         except CostExceedsLimitError as error:
             raise HttpError(400, "request_exceeds_limit", f"{error}.", policy=error.policy) from error
         except StoreError as error:
-            raise unavailable(
-                "limits_unavailable", "Rate limits cannot be checked now; nothing was counted."
-            ) from error
+            raise unavailable("limits_unavailable", "Rate limits cannot be checked now.") from error
 
     async def _stream(self, model: Model, call: dict[str, Any], used: "_Used", exchange: "_Exchange") -> None:
         async with aclosing(cast(Any, self._state.pools.stream(model.pool_name, "chat_stream", call))) as pieces:
@@ -160,7 +163,7 @@ class _Exchange:
 
 
 class _Used:
-    """What a request has used so far."""
+    """What a request has used, as far as it is known."""
 
     def __init__(self, input_tokens: int) -> None:
         self.ran = True
@@ -169,13 +172,23 @@ class _Used:
         self.output_tokens = 0
 
     def report(self, usage: dict[str, int]) -> None:
+        """The engine's own count."""
         self.reported = True
         self.input_tokens, self.output_tokens = usage["input_tokens"], usage["output_tokens"]
 
+    def failed(self) -> None:
+        """The model broke: what the client has got is what it pays for."""
+        self.reported = True
+
     def nothing_ran(self) -> None:
+        """As though it had never been asked."""
         self.ran = False
 
     def actual(self) -> dict[str, int]:
+        """By unit. A client that leaves before anything came pays what was reserved: how far the model got is not
+        known, and leaving early must not be a way to have tokens for nothing."""
+        if not self.reported and not self.output_tokens:
+            return {}
         return {
             Unit.INPUT_TOKENS: self.input_tokens,
             Unit.OUTPUT_TOKENS: self.output_tokens,

@@ -66,7 +66,8 @@ def limits_router(state: IngressState) -> APIRouter:
 
 
 def _windows_of(state: IngressState, identity: Identity, model_name: str | None) -> list[Charge]:
-    models: tuple[Model, ...] = state.resolver.models
+    allowed = identity.key.models
+    models: tuple[Model, ...] = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
     if model_name is not None:
         model = state.resolver.model(model_name)
         if model is None:

@@ -29,14 +29,14 @@ class RouterPools:
 
     async def call(self, pool: str, method: str, argument: Any) -> Any:
         handle = (await self._table(pool))[0]
-        with _errors_of(pool):
+        with self._errors_of(pool):
             return await getattr(handle, method).remote(argument)
 
     async def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
         handle = (await self._table(pool))[1]
         pieces = getattr(handle, method).remote(argument)
         try:
-            with _errors_of(pool):
+            with self._errors_of(pool):
                 async for piece in pieces:
                     yield piece
         finally:
@@ -60,7 +60,8 @@ class RouterPools:
 
     async def _table(self, pool: str) -> tuple[DeploymentHandle[Any], DeploymentHandle[Any]]:
         if pool not in self._handles:
-            await self._refresh()
+            with self._errors_of(pool):
+                await self._refresh()
         try:
             return self._handles[pool], self._streams[pool]
         except KeyError:
@@ -70,14 +71,14 @@ class RouterPools:
         self._handles = dict(await self._router.pools.remote())
         self._streams = {name: handle.options(stream=True) for name, handle in self._handles.items()}
 
-
-@contextmanager
-def _errors_of(pool: str) -> Iterator[None]:
-    try:
-        yield
-    except BackPressureError as error:
-        raise QueueFullError(f"the queue of pool {pool!r} is full") from error
-    except RayTaskError as error:  # raised by the model's own code; the replica lives
-        raise ModelFailedError(f"the model of pool {pool!r} failed on this request") from error
-    except (DeploymentUnavailableError, RayError) as error:
-        raise PoolUnavailableError(f"pool {pool!r} cannot serve now: {type(error).__name__}") from error
+    @contextmanager
+    def _errors_of(self, pool: str) -> Iterator[None]:
+        try:
+            yield
+        except BackPressureError as error:
+            raise QueueFullError(f"the queue of pool {pool!r} is full") from error
+        except RayTaskError as error:  # raised by the model's own code; the replica lives
+            raise ModelFailedError(f"the model of pool {pool!r} failed on this request") from error
+        except (DeploymentUnavailableError, RayError) as error:
+            self._answered.discard(pool)  # not ready until one of its replicas has answered again
+            raise PoolUnavailableError(f"pool {pool!r} cannot serve now: {type(error).__name__}") from error

@@ -277,6 +277,25 @@ async def test_our_deadline_ends_a_request(client: httpx.AsyncClient, state: Ing
     assert await used(client) == {"slots": 0}
 
 
+async def test_leaving_early_gives_no_tokens_for_nothing(
+    client: httpx.AsyncClient, state: IngressState, pools: LocalPools
+) -> None:
+    class Hangs:
+        async def chat(self, _: Any) -> Any:
+            await asyncio.sleep(60)
+
+    pools.services["small"] = Hangs()
+    use(state, policy("tokens", unit="total_tokens", limit=1_000))
+    request = asyncio.create_task(client.post(CHAT, json=ask(max_tokens=500)))
+    while (await used(client))["tokens"] == 0:
+        await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await settled(state)
+    assert (await used(client))["tokens"] > 500
+
+
 async def test_a_client_that_leaves_gives_its_slot_back(client: httpx.AsyncClient, state: IngressState) -> None:
     use(state, policy("slots", unit="concurrent_requests", window="10s"))
     request = asyncio.create_task(client.post(CHAT, json=ask(model="large", max_tokens=5)))

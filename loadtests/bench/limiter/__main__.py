@@ -76,8 +76,8 @@ def measure(server: RedisServer, options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contestant is measured")
-    parser.add_argument("--count", type=int, default=400, help="decisions of one caller in one round")
+    parser.add_argument("--rounds", type=int, default=15, help="how often each contestant is measured")
+    parser.add_argument("--count", type=int, default=200, help="decisions of one caller in one round")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="entries in a log")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/ as it is")
     options = parser.parse_args()

@@ -154,7 +154,8 @@ class BigLog:
         del runs[0]  # it may have had to load the script
         assert len({len(run) for run in runs}) == 1, [len(run) for run in runs]
         assert runs[0]
-        return max(min(calls) for calls in zip(*runs, strict=True))
+        longest: int = max(min(calls) for calls in zip(*runs, strict=True))
+        return longest
 
 
 async def longest_calls_us(port: int) -> dict[str, dict[str, int]]:

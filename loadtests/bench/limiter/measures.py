@@ -40,14 +40,19 @@ async def compare(port: int, scopes: int, rounds: int, count: int) -> dict[str, 
     """
     client = Redis(host="127.0.0.1", port=port)
     found: dict[str, list[Row]] = defaultdict(list)
+    latencies: dict[str, list[float]] = defaultdict(list)
     async with contestants(port, scopes) as everyone:
         for number in range(rounds):
             await client.flushall()
             # Forwards and backwards in turn, so that nobody always follows the same neighbour.
             for contestant in everyone[:: 1 if number % 2 == 0 else -1]:
-                found[contestant.name].append(await _measure(client, contestant, count))
+                row, took = await _measure(client, contestant, count)
+                found[contestant.name].append(row)
+                latencies[contestant.name] += took
     await client.aclose()
     rows = {contestant.name: _medians(found[contestant.name]) for contestant in everyone}
+    for name, row in rows.items():
+        row["p99_us"] = round(sorted(latencies[name])[int(len(latencies[name]) * 0.99)], 2)  # of all rounds together
     ratios = {
         "p50_to_empty_driver": _ratio(found[OURS], found[EMPTY_DRIVER], "p50_us"),
         "p50_to_empty_store": _ratio(found[OURS], found[EMPTY_STORE], "p50_us"),
@@ -66,17 +71,17 @@ def _ratio(ours: list[Row], theirs: list[Row], field: str) -> float:
     return round(median(mine[field] / other[field] for mine, other in zip(ours, theirs, strict=True)), 2)
 
 
-async def _measure(client: Redis, contestant: Contestant, count: int) -> Row:
+async def _measure(client: Redis, contestant: Contestant, count: int) -> tuple[Row, list[float]]:
     await _one_by_one(contestant, WARMUP)
     calls, _ = await _scripts(client)
-    row = await _one_by_one(contestant, count)
-    row["round_trips"] = ((await _scripts(client))[0] - calls) / count
+    took = await _one_by_one(contestant, count)
+    row = {"p50_us": median(took), "p99_us": 0.0, "round_trips": ((await _scripts(client))[0] - calls) / count}
     # Those with a round trip a window take several times as long: fewer of theirs say as much.
     each = max(5, count // (10 if row["round_trips"] <= 1 else 30))
     _, spent = await _scripts(client)
     row["decisions_s_at_64"] = await _many_at_once(contestant, each)
     row["redis_cpu_us"] = ((await _scripts(client))[1] - spent) / (CONCURRENT * each)
-    return row
+    return row, took
 
 
 async def _scripts(client: Redis) -> tuple[int, float]:
@@ -85,7 +90,8 @@ async def _scripts(client: Redis) -> tuple[int, float]:
     return stats.get("calls", 0), stats.get("usec", 0)
 
 
-async def _one_by_one(contestant: Contestant, count: int) -> Row:
+async def _one_by_one(contestant: Contestant, count: int) -> list[float]:
+    """Microseconds of each."""
     took = []
     for _ in range(count):
         start = time.perf_counter()
@@ -94,8 +100,7 @@ async def _one_by_one(contestant: Contestant, count: int) -> Row:
         elif contestant.decide_sync is not None:
             contestant.decide_sync()
         took.append((time.perf_counter() - start) * 1e6)
-    took.sort()
-    return {"p50_us": took[count // 2], "p99_us": took[int(count * 0.99)]}
+    return took
 
 
 async def _many_at_once(contestant: Contestant, each: int) -> float:

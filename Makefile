@@ -33,8 +33,8 @@ check: $(INSTALLED) ## formatter, linter and types, as CI runs them
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench-limiter: $(INSTALLED) ## the limiter side by side with others (two minutes; installs them)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/bench.txt
+bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; installs them)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench.limiter
 
 format: $(INSTALLED) ## rewrite the code in the project's format
@@ -47,6 +47,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
 	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)

@@ -1,0 +1,203 @@
+"""How contestants are measured: latency, throughput, the server's CPU, floods of denials, over-admission."""
+
+import asyncio
+import multiprocessing
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from typing import Any
+
+import uvloop
+from redis.asyncio import Redis
+
+from loadtests.bench.limiter.contestants import (
+    EMPTY_DRIVER,
+    EMPTY_STORE,
+    LIMITS_ASYNCIO,
+    OURS,
+    OURS_TOKENS,
+    PYRATE,
+    SORTED_SET,
+    Contestant,
+    charges,
+    contestants,
+)
+from policies import Limiter
+
+CONCURRENT = 64
+WARMUP = 30
+
+PROCESSES, HAMMER_S, HAMMER_LIMIT = 8, 1.0, 1_000
+
+Row = dict[str, float]
+
+
+async def compare(port: int, scopes: int, rounds: int, count: int) -> dict[str, dict[str, Any]]:
+    """Every contestant once a round, so that whatever else the machine does meets all of them; medians over rounds.
+
+    Also each round's ratios, which compare what was measured within a second or two.
+    """
+    client = Redis(host="127.0.0.1", port=port)
+    found: dict[str, list[Row]] = defaultdict(list)
+    latencies: dict[str, list[float]] = defaultdict(list)
+    async with contestants(port, scopes) as everyone:
+        for number in range(rounds):
+            await client.flushall()
+            # Forwards and backwards in turn, so that nobody always follows the same neighbour.
+            for contestant in everyone[:: 1 if number % 2 == 0 else -1]:
+                row, took = await _measure(client, contestant, count)
+                found[contestant.name].append(row)
+                latencies[contestant.name] += took
+    await client.aclose()
+    rows = {contestant.name: _medians(found[contestant.name]) for contestant in everyone}
+    for name, row in rows.items():
+        row["p99_us"] = round(sorted(latencies[name])[int(len(latencies[name]) * 0.99)], 2)  # of all rounds together
+    ratios = {
+        "p50_to_empty_driver": _ratio(found[OURS], found[EMPTY_DRIVER], "p50_us"),
+        "p50_to_empty_store": _ratio(found[OURS], found[EMPTY_STORE], "p50_us"),
+        "p50_tokens_to_empty_driver": _ratio(found[OURS_TOKENS], found[EMPTY_DRIVER], "p50_us"),
+        "p50_tokens_to_empty_store": _ratio(found[OURS_TOKENS], found[EMPTY_STORE], "p50_us"),
+        "decisions_to_limits_asyncio": _ratio(found[OURS], found[LIMITS_ASYNCIO], "decisions_s_at_64"),
+    }
+    return {"rows": rows, "ratios": ratios}
+
+
+def _medians(rows: list[Row]) -> Row:
+    return {field: round(median(row[field] for row in rows), 2) for field in rows[0]}
+
+
+def _ratio(ours: list[Row], theirs: list[Row], field: str) -> float:
+    return round(median(mine[field] / other[field] for mine, other in zip(ours, theirs, strict=True)), 2)
+
+
+async def _measure(client: Redis, contestant: Contestant, count: int) -> tuple[Row, list[float]]:
+    await _one_by_one(contestant, WARMUP)
+    calls, _ = await _scripts(client)
+    took = await _one_by_one(contestant, count)
+    row = {"p50_us": median(took), "p99_us": 0.0, "round_trips": ((await _scripts(client))[0] - calls) / count}
+    # Those with a round trip a window take several times as long: fewer of theirs say as much.
+    each = max(5, count // (10 if row["round_trips"] <= 1 else 30))
+    _, spent = await _scripts(client)
+    row["decisions_s_at_64"] = await _many_at_once(contestant, each)
+    row["redis_cpu_us"] = ((await _scripts(client))[1] - spent) / (CONCURRENT * each)
+    return row, took
+
+
+async def _scripts(client: Redis) -> tuple[int, float]:
+    """How many scripts the server has run, and its microseconds in them: that is where every contestant decides."""
+    stats = (await client.info("commandstats")).get("cmdstat_evalsha", {})
+    return stats.get("calls", 0), stats.get("usec", 0)
+
+
+async def _one_by_one(contestant: Contestant, count: int) -> list[float]:
+    """Microseconds of each."""
+    took = []
+    for _ in range(count):
+        start = time.perf_counter()
+        if contestant.decide is not None:
+            await contestant.decide()
+        elif contestant.decide_sync is not None:
+            contestant.decide_sync()
+        took.append((time.perf_counter() - start) * 1e6)
+    return took
+
+
+async def _many_at_once(contestant: Contestant, each: int) -> float:
+    """Decisions a second of so many callers, tasks or threads, each of which asks again once it is answered."""
+    decide, decide_sync = contestant.decide, contestant.decide_sync
+
+    async def caller() -> None:
+        assert decide is not None
+        for _ in range(each):
+            await decide()
+
+    def thread(_: int) -> None:
+        assert decide_sync is not None
+        for _ in range(each):
+            decide_sync()
+
+    start = time.perf_counter()
+    if decide is not None:
+        await asyncio.gather(*(caller() for _ in range(CONCURRENT)))
+    else:
+        with ThreadPoolExecutor(CONCURRENT) as pool:
+            list(pool.map(thread, range(CONCURRENT)))
+    return CONCURRENT * each / (time.perf_counter() - start)
+
+
+async def flood(port: int, requests: int = 20_000) -> Row:
+    """One client far over its limit, 64 callers at a time: what share of its requests reaches Redis."""
+    client = Redis(host="127.0.0.1", port=port)
+    await client.flushall()
+    ours = Limiter(client, deadline_s=5)
+    asked = charges(6, limit=10)
+    for _ in range(10):
+        await ours.acquire(asked)
+    calls, _ = await _scripts(client)
+    start = time.perf_counter()
+
+    async def caller() -> None:
+        for _ in range(requests // CONCURRENT):
+            assert not (await ours.acquire(asked)).allowed
+
+    await asyncio.gather(*(caller() for _ in range(CONCURRENT)))
+    took = time.perf_counter() - start
+    sent = (await _scripts(client))[0] - calls
+    await ours.close()
+    await client.aclose()
+    asked_for = requests // CONCURRENT * CONCURRENT
+    return {"commands_a_request": round(sent / asked_for, 4), "denials_s": round(asked_for / took)}
+
+
+def over_admission(port: int) -> dict[str, float]:
+    """Admitted over allowed: eight processes ask one window for far more than it holds, as fast as they can.
+
+    To be called where neither an event loop nor a thread runs: it forks.
+    """
+    context = multiprocessing.get_context("fork")
+    barrier, counts = context.Barrier(PROCESSES), context.Queue()
+    processes = [context.Process(target=_hammering, args=(port, barrier, counts)) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    reports = [counts.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    names = (OURS, OURS_TOKENS, SORTED_SET, LIMITS_ASYNCIO, PYRATE)
+    asked = {name: sum(report[name][1] for report in reports) for name in names}
+    assert all(count > HAMMER_LIMIT for count in asked.values()), f"too few asked to tell anything: {asked}"
+    # A request of `sluice, tokens` costs 50 of the same limit.
+    allowed = {name: HAMMER_LIMIT // 50 if name == OURS_TOKENS else HAMMER_LIMIT for name in names}
+    return {name: sum(report[name][0] for report in reports) / allowed[name] for name in names}
+
+
+def _hammering(port: int, barrier: Any, counts: Any) -> None:
+    uvloop.run(_hammer(port, barrier, counts))
+
+
+async def _hammer(port: int, barrier: Any, counts: Any) -> None:
+    report = {}
+    async with contestants(port, 1, HAMMER_LIMIT) as everyone:
+        for contestant in everyone:
+            if contestant.decide is None or contestant.name.startswith("empty"):
+                continue
+            barrier.wait(60)
+            report[contestant.name] = await _ask_until(contestant, time.monotonic() + HAMMER_S)
+    counts.put(report)
+
+
+async def _ask_until(contestant: Contestant, until: float) -> tuple[int, int]:
+    """How many were admitted, and how many asked for, by eight callers."""
+    admitted = asked = 0
+
+    async def caller() -> None:
+        nonlocal admitted, asked
+        assert contestant.decide is not None
+        while time.monotonic() < until:
+            asked += 1
+            # Not `admitted += await …`: that adds to what `admitted` was before the wait, and loses the others' counts.
+            if await contestant.decide():
+                admitted += 1
+
+    await asyncio.gather(*(caller() for _ in range(8)))
+    return admitted, asked

@@ -11,6 +11,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import count
 from secrets import token_urlsafe
 from typing import Any, TypeVar
 
@@ -74,6 +75,9 @@ class Limiter:
         self._places = Places(prefix)
         self._degraded = Degraded(replicas)
         self._blocks = Blocks()
+        # Ids of decisions: nobody else's beginning, and a count. Made for every request, so asking the system for
+        # randomness each time would show.
+        self._id, self._numbers = token_urlsafe(9), count()
         self.would_have_denied: Counter[str] = Counter()
         """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
         self._denied: set[bytes] = set()
@@ -169,7 +173,7 @@ class Limiter:
             places.append(place)
         if len({place.log_key for place in places}) != len(places):
             raise InvalidChargeError(_charged_twice(places))
-        identifier = token_urlsafe(9)
+        identifier = f"{self._id}{next(self._numbers):x}"
         if not kept:
             return Decision(identifier, True, 0.0, None, 0.0, ())
         if self._store.grouped:

@@ -135,16 +135,26 @@ end
 -- Writes the weights anew. `costs` holds those of [head, tail) in order. The header is its caller's to write.
 local function write_all(w, costs, blocks, supers)
   w.capacity, w.origin = roomy(w.tail - w.head), w.head
-  call('SET', w.state, string.rep('\0', HEADER_BYTES) .. costs, 'KEEPTTL')
-  stretch(w)
-  sums_write(w, blocks, supers)
+  local _, block_count = ring(w, BLOCK)
+  local _, super_count = ring(w, SUPER)
+  -- One SET of the whole: Redis keeps exactly so many bytes, where a string that grows is given twice what it needs.
+  call('SET', w.state, string.rep('\0', HEADER_BYTES) .. costs .. repeated('\0', w.capacity * COST_BYTES - #costs)
+    .. ring_layout(blocks, floor(w.head / BLOCK), block_count, SUM_BYTES)
+    .. ring_layout(supers, floor(w.head / SUPER), super_count, SUM_BYTES), 'KEEPTTL')
 end
 
--- More room. Costs stay where they are, but for those that had come round to the beginning of the ring: they follow
--- the others now.
-local function grow(w)
+-- The weights anew, with room for as many entries as there are now: for few entries only.
+local function rewrite(w)
   local blocks, supers = sums_read(w)
+  write_all(w, (ring_read(w, 1, w.head, w.tail - 1)), blocks, supers)
+end
+
+-- More room. In a long log costs stay where they are, but for those that had come round to the beginning of the ring:
+-- they follow the others now.
+local function grow(w)
   local live, before = w.tail - w.head, w.capacity
+  if live > 0 and live <= PIECE then return rewrite(w) end
+  local blocks, supers = sums_read(w)
   local from = (w.head - w.origin) % before
   w.capacity = max(roomy(live), from + live + BLOCK)
   stretch(w)
@@ -156,12 +166,6 @@ local function grow(w)
   end
   w.origin = w.head - from
   sums_write(w, blocks, supers)
-end
-
--- Less room, once few entries are left.
-local function shrink(w)
-  local blocks, supers = sums_read(w)
-  write_all(w, ring_read(w, 1, w.head, w.tail - 1), blocks, supers)
 end
 
 -- Begins weights where the entries that count have all counted for 1 so far.
@@ -189,7 +193,7 @@ end
 local function append(w, cost)
   local ordinal, live = w.tail, w.tail - w.head
   if live + BLOCK >= w.capacity then grow(w)
-  elseif w.capacity > 16 * BLOCK and live * 4 < w.capacity and live <= PIECE and live > 0 then shrink(w) end
+  elseif w.capacity > 16 * BLOCK and live * 4 < w.capacity and live <= PIECE and live > 0 then rewrite(w) end
   ring_write(w, 1, ordinal, cost)
   w.block_sum, w.super_sum = w.block_sum + cost, w.super_sum + cost
   if (ordinal + 1) % BLOCK == 0 then

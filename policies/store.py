@@ -104,6 +104,8 @@ class RedisStore:
         self._lanes = 0
         self._idle: list[tuple[AbstractConnection, float]] = []
         """The store's connections that are not in use, connected or not, each with the time when it was last used."""
+        self._made: list[tuple[AbstractConnection, Retry, float | None]] = []
+        """Connections of the client's pool in use here, with what was changed of them."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch = PrimaryWatch(self._pool)
 
@@ -189,6 +191,8 @@ class RedisStore:
             connection, _ = self._idle.pop()
             await connection.disconnect()
             await self._pool.release(connection)
+        for connection, retry, socket_timeout in self._made:
+            connection.retry, connection.socket_timeout = retry, socket_timeout
 
     async def _exchange_all(self) -> None:
         try:
@@ -279,7 +283,9 @@ class RedisStore:
 
     def _make_connection(self) -> AbstractConnection:
         connection: AbstractConnection = self._pool.get_available_connection()  # type: ignore[no-untyped-call]
+        self._made.append((connection, connection.retry, connection.socket_timeout))
         connection.retry = Retry(NoBackoff(), 0)  # callers wait; when to try again is the breaker's business
+        connection.socket_timeout = None  # the exchange has a limit of its own, and the driver's costs a task a call
         return connection
 
 

@@ -68,7 +68,7 @@ def connect(url: str) -> Redis | RedisCluster:
         )
     if address.kind == "sentinel":
         asked = {name.removeprefix("sentinel_"): value for name, value in address.sentinel_options}
-        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        sentinel = Sentinel(  # type: ignore[no-untyped-call] # the driver has no types for it
             address.hosts,
             sentinel_kwargs={
                 "socket_timeout": ASK_AROUND_S,

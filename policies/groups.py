@@ -74,7 +74,7 @@ class Groups:
                 parts.append(await self._decide(identifier, group.charges, group.places, _left_s(ends), log=True))
                 if not parts[-1].allowed:
                     break
-        except BaseException:
+        except BaseException:  # whatever ended it, a caller that left included: what was taken goes back
             self._give_back(parts)
             raise
         if parts[-1].allowed:

@@ -70,14 +70,14 @@ class _Call:
     def with_sharers(self) -> "list[_Call]":
         return [self, *self.sharers]
 
-    def finish(self, reply: object) -> None:
+    def finish(self, reply: "Reply | StoreError") -> None:
         if self.future.done():  # the caller gave up: what was admitted for it must be given back
-            if self.on_late is not None and isinstance(reply, list):
+            if self.on_late is not None and not isinstance(reply, StoreError):
                 self.on_late(reply)
-        elif isinstance(reply, Exception):
+        elif isinstance(reply, StoreError):
             self.future.set_exception(reply)
         else:
-            self.future.set_result(reply)  # type: ignore[arg-type]
+            self.future.set_result(reply)
 
 
 class RedirectedError(StoreUnavailableError):
@@ -254,7 +254,7 @@ class RedisStore:
             try:
                 if call.asking:
                     await connection.read_response()
-                reply: object = await connection.read_response()
+                reply: Reply | StoreError = await connection.read_response()
             except NoScriptError:
                 unknown.append(unanswered.popleft())
                 continue
@@ -282,7 +282,7 @@ class RedisStore:
                     sharer.finish(reply)
 
     def _make_connection(self) -> AbstractConnection:
-        connection: AbstractConnection = self._pool.get_available_connection()  # type: ignore[no-untyped-call]
+        connection: AbstractConnection = self._pool.get_available_connection()  # type: ignore[no-untyped-call] # the driver's
         self._made.append((connection, connection.retry, connection.socket_timeout))
         connection.retry = Retry(NoBackoff(), 0)  # callers wait; when to try again is the breaker's business
         connection.socket_timeout = None  # the exchange has a limit of its own, and the driver's costs a task a call
@@ -291,14 +291,14 @@ class RedisStore:
 
 async def _connect(connection: AbstractConnection) -> None:
     """Connects where it is not, or where Redis closed it (or left something unread) while nobody looked."""
-    await connection.connect()  # type: ignore[no-untyped-call]
+    await connection.connect()  # type: ignore[no-untyped-call] # the driver's
     try:
         stale = await connection.can_read()
     except (RedisError, OSError):
         stale = True
     if stale:
         await connection.disconnect(nowait=True)
-        await connection.connect()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call] # the driver's
 
 
 def _unavailable(error: Exception) -> StoreError:

@@ -81,8 +81,8 @@ class SimulatedEngine:
             stop = _first_stop(said + text, request.stop)
             if stop is not None or number == count:
                 text = text if stop is None else (said + text)[len(said) : stop]
-                reason = "length" if stop is None and count == request.max_tokens < options.reply_tokens else "stop"
-                yield Chunk(text, reason, Usage(input_tokens, number))  # type: ignore[arg-type]
+                capped = stop is None and count == request.max_tokens < options.reply_tokens
+                yield Chunk(text, "length" if capped else "stop", Usage(input_tokens, number))
                 return
             yield Chunk(text)
             said += text

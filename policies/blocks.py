@@ -15,7 +15,7 @@ MOST_BLOCKED = 10_000
 
 
 class Blocks:
-    """By what was asked: the decision, when it was asked for and until when it stands (local monotonic clock)."""
+    """By what was asked: the decision, when it came and until when it stands (local monotonic clock)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -28,16 +28,24 @@ class Blocks:
         """`sent_at`: when the question was sent, so that this never outlasts the block as the server counts it."""
         if len(self._known) >= MOST_BLOCKED:
             self._known.clear()
-        self._known[asked] = (sent_at, sent_at + blocked_s, decision)
+        self._known[asked] = (self._clock(), sent_at + blocked_s, decision)
 
     def recall(self, asked: bytes, identifier: str) -> Decision | None:
-        """The denial, with the time that is left; its windows are as they were when Redis was last asked."""
+        """The denial, with the time that is left; what its windows hold is as it was when Redis was last asked."""
         known = self._known.get(asked)
         if known is None:
             return None
-        sent_at, until, decision = known
+        came_at, until, decision = known
         now = self._clock()
         if now >= until:
             del self._known[asked]
             return None
-        return replace(decision, id=identifier, retry_after_s=until - now, time_s=decision.time_s + now - sent_at)
+        passed_s = now - came_at
+        windows = [w._replace(retry_after_s=max(0.0, w.retry_after_s - passed_s)) for w in decision.windows]
+        return replace(
+            decision,
+            id=identifier,
+            retry_after_s=decision.retry_after_s - passed_s,
+            time_s=decision.time_s + passed_s,
+            windows=tuple(windows),
+        )

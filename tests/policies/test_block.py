@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from policies import Charge, Limiter, RateLimitPolicy
+from policies.http import denying, wait_s
 from tests.policies.redis_server import RedisServer
 
 
@@ -37,6 +38,7 @@ async def test_denied_three_times_then_outright(limiter: Limiter) -> None:
     assert not blocked.allowed
     assert blocked.denied_by == "burst"
     assert 0.2 < blocked.retry_after_s <= 0.35
+    assert wait_s(denying(blocked)) == blocked.retry_after_s, "what HTTP tells is the time that is left"
     await asyncio.sleep(blocked.retry_after_s + 0.002)
     assert (await limiter.acquire([charge])).allowed
 

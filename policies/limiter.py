@@ -24,7 +24,7 @@ from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
 from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
 from policies.groups import Groups
-from policies.places import LEASE, Place, Places, window_of
+from policies.places import LEASE, Place, Places, window_of, wire
 from policies.scripts import ACQUIRE, RENEW, SETTLE
 from policies.shards import Shards
 from policies.store import RedisStore, Reply
@@ -73,6 +73,8 @@ class Limiter:
         self._groups = Groups(self._decide_group, self._take_back, deadline_s)
         self._shards = Shards(steered_clock or time.monotonic)
         self._places = Places(prefix)
+        self.prefix = prefix
+        """First part of every key."""
         self._degraded = Degraded(replicas)
         self._blocks = Blocks()
         # Ids of decisions: nobody else's beginning, and a count. Made for every request, so asking the system for
@@ -141,6 +143,11 @@ class Limiter:
             [self._store.of(tag).run(RENEW, _keys(leases), args) for tag, (leases, args) in groups.items()]
         )
         return renewed and all(all(reply) for reply in replies)
+
+    @property
+    def store(self) -> RedisStore | ClusterStore:
+        """What runs scripts; for what is kept beside the windows or read of them."""
+        return self._store
 
     async def ping(self) -> None:
         """Returns when the store answers; raises `StoreError` where it does not."""
@@ -277,8 +284,13 @@ class Limiter:
                 raise
 
     async def _settle_group(self, decision: Decision, group: str, places: list[Place], packed: list[bytes]) -> None:
-        args = (b"".join(packed), decision.id.encode(), self._steered_ms())
-        await self._store.of(group).run(SETTLE, _keys(places), args)
+        keys, once = _keys(places), b""
+        if decision._once_ms:
+            once = b"%d" % decision._once_ms
+            done = f"{self.prefix}:{{{places[0].tag}}}:!{decision.id}"
+            keys = keys[0] + 1, keys[1] + wire(done.encode())
+        args = (b"".join(packed), decision.id.encode(), self._steered_ms(), once)
+        await self._store.of(group).run(SETTLE, keys, args)
         decision._ending.settled.add(group)
 
     def _group_of(self, place: Place) -> str:

@@ -14,6 +14,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -52,7 +53,8 @@ IDLE_S = 0.1
 _NOT_SERVING = ("READONLY", "MASTERDOWN")
 """Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
 
-Reply = list[int]
+Reply = list[Any]
+"""Whole numbers, as all that decide and settle reply; bytes where a script reads what somebody kept."""
 
 
 @dataclass(slots=True)

@@ -115,6 +115,10 @@ class RedisStore:
         """What runs scripts on keys with this hash tag."""
         return self
 
+    async def primaries(self, tag: str | None = None) -> "list[tuple[str, RedisStore]]":
+        """Every node that has keys (with this hash tag), under a name, in order of the names."""
+        return [("", self)]
+
     async def run(
         self,
         script: Script,

@@ -99,15 +99,16 @@ class Usage:
         tag: str | None = None,
         policy: str | None = None,
         unit: Unit | None = None,
+        subject: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> tuple[list[FoundWindow], str | None]:
         """Windows that are there, at most `limit`, and where to go on."""
         code = UNIT_CODES[unit] if unit is not None else "?"
         # A name may end in what reads like the rest of a key, so what is found is still looked at.
-        pattern = ":".join(
-            (_literal(self._limiter.prefix), _tag_pattern(tag), "*" if policy is None else _literal(policy), code, "*")
-        )
+        named = "*" if policy is None else _literal(policy)
+        theirs = "*" if subject is None else _literal(quoted(subject)) + "*"
+        pattern = ":".join((_literal(self._limiter.prefix), _tag_pattern(tag), named, code, theirs))
         node_name, at, after = _read(cursor)
         found: list[FoundWindow] = []
         nodes = [(name, node) for name, node in await self._limiter.store.primaries(tag) if name >= node_name]
@@ -125,7 +126,7 @@ class Usage:
                     if rank <= after:
                         continue
                     window = self._parse(key)
-                    if window is None or (policy is not None and window.policy != policy):
+                    if window is None or policy not in (None, window.policy) or subject not in (None, window.subject):
                         continue
                     if len(found) == limit:
                         return found, _written(name, at, after)

@@ -36,3 +36,6 @@ RENEW = _script("renew", _COMMON, _LEASES)
 REMEMBER, RECALL = _script("remember"), _script("recall")
 FIND = _script("find")
 HISTORY = _script("history", _COMMON, _LOG)
+
+CATALOGUE_WRITE = _script("catalogue_write")
+CATALOGUE_IDENTIFY = _script("catalogue_identify")

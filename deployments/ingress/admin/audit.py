@@ -23,9 +23,9 @@ class AuditQuery(PageQuery):
 
     kind: Annotated[Kind | None, Field(description="Only of entities of this kind.")] = None
     name: Annotated[Name | None, Field(description="Only of entities of this name; of keys, the id.")] = None
-    actor: Annotated[
-        str | None, Field(pattern=KEY_ID, description="Only those made with the API key of this id.")
-    ] = None
+    actor: Annotated[str | None, Field(pattern=KEY_ID, description="Only those made with the API key of this id.")] = (
+        None
+    )
 
     def where(self) -> Callable[[AuditEntry], bool] | None:
         """The filters as one question; None where all are wanted."""
@@ -52,9 +52,7 @@ class AuditView(BaseModel):
     version: Annotated[int, Field(description="The catalogue's version after it; each change has its own.", ge=1)]
     at: Annotated[datetime, Field(description="By the Redis server's clock.")]
     actor: Who
-    action: Annotated[
-        str, Field(description="`create`, `update`, `delete`, `issue`, `rotate`, `revoke` or `import`.")
-    ]
+    action: Annotated[str, Field(description="`create`, `update`, `delete`, `issue`, `rotate`, `revoke` or `import`.")]
     kind: Kind
     name: str
     before: Annotated[

@@ -44,7 +44,9 @@ class Tags:
         return self.any or etag.strip('"') in self.strong | self.weak
 
     def __str__(self) -> str:
-        return "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        return (
+            "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def admin_route(state: IngressState) -> type[APIRoute]:
 
             async def guarded(request: Request) -> Response:
                 try:
-                    identity = state.identify(request.headers)
+                    identity = await state.identify(request.scope)
                     require_role(identity, *roles)
                     request.state.actor = Actor(identity.api_key, identity.user, identity.tenant)
                     response = await handle(request)

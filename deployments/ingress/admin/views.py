@@ -20,9 +20,7 @@ class Told(BaseModel):
     version: Annotated[
         int, Field(description="The catalogue's version at its last change; 0 for `config`.", ge=0, examples=[12])
     ]
-    problem: Annotated[
-        str | None, Field(description="Why it has no effect now; null where it has.", examples=[None])
-    ]
+    problem: Annotated[str | None, Field(description="Why it has no effect now; null where it has.", examples=[None])]
 
 
 class TenantView(Told, Tenant):
@@ -50,7 +48,9 @@ class KeyView(Told):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, Field(description="The public part: a key reads `sk-<id>-<secret>`.", examples=["Ab3dEf6hIj9kLm2n"])]
+    id: Annotated[
+        str, Field(description="The public part: a key reads `sk-<id>-<secret>`.", examples=["Ab3dEf6hIj9kLm2n"])
+    ]
     user: Name
     role: Role
     models: Annotated[tuple[Name, ...] | None, Field(description="Models it may use; null: every model.")]

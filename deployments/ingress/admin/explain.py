@@ -28,7 +28,9 @@ class ExplainedPolicy(BaseModel):
 
     applies: bool
     reason: Annotated[str, Field(examples=["qos_tier is premium, not batch"])]
-    subject: Annotated[str, Field(description="Whose window it counts in; empty where it does not apply, and for GLOBAL.")]
+    subject: Annotated[
+        str, Field(description="Whose window it counts in; empty where it does not apply, and for GLOBAL.")
+    ]
     policy: RateLimitPolicy
 
 

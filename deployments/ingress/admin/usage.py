@@ -111,9 +111,7 @@ def add_usage(router: APIRouter, state: IngressState) -> None:
     )
 
 
-async def _of_key(
-    state: IngressState, key_id: str, after: str, limit: int
-) -> tuple[list[UsedWindow], str | None]:
+async def _of_key(state: IngressState, key_id: str, after: str, limit: int) -> tuple[list[UsedWindow], str | None]:
     """What `GET /v1/limits` shows to that key, a page of it behind the first so many."""
     identity = await look_up(state.live, key_id)
     if identity is None:

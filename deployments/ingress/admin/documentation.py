@@ -16,8 +16,8 @@ class ErrorDetail(BaseModel):
 
     message: Annotated[str, Field(description="For people: what was wrong, with the value, and what to do.")]
     type: Annotated[str, Field(description="The group it belongs to.", examples=["invalid_request_error"])]
-    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")]
     code: Annotated[str, Field(description="For programs; never changes its meaning.", examples=["version_conflict"])]
+    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")] = None
 
 
 class ErrorReply(BaseModel):

@@ -110,6 +110,4 @@ async def _lines(entities: Entities, filters: Filters, page: Page) -> AsyncItera
             )
             if page.next_after is None:
                 break
-            page = await entities.listing.page(
-                kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters
-            )
+            page = await entities.listing.page(kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters)

@@ -44,7 +44,9 @@ class Tags:
         return self.any or etag.strip('"') in self.strong | self.weak
 
     def __str__(self) -> str:
-        return "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        return (
+            "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def _read(headers: Headers, name: str) -> Tags | None:
         return None
     if value.strip() == "*":
         return Tags(any=True)
-    strong, weak, at = set(), set(), 0
+    strong: set[str] = set()
+    weak: set[str] = set()
+    at = 0
     while match := _TAG.match(value, at):
         (weak if match[1] else strong).add(match[2])
         at = match.end()

@@ -17,6 +17,7 @@ from policies.entities import (
     Role,
     Tenant,
     UserAccount,
+    duration_schema,
     parse_duration_ms,
 )
 
@@ -64,15 +65,7 @@ class KeyRotation(_Request):
         int,
         BeforeValidator(parse_duration_ms),
         Field(ge=0, le=MAX_WINDOW_MS, description="How long the old secret still works: 0s to 31d."),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string", "pattern": "^([0-9]{1,3}(ms|s|m|h|d))+$", "maxLength": 32},
-                    {"type": "integer", "minimum": 0, "maximum": MAX_WINDOW_MS},
-                ],
-                "examples": ["24h"],
-            }
-        ),
+        WithJsonSchema(duration_schema(0)),
     ] = DEFAULT_OVERLAP_MS
 
 

@@ -87,6 +87,21 @@ CONDITIONS: dict[str, Any] = {
 }
 """For `openapi_extra`: the conditions that a request may set. See `preconditions`."""
 
+PLAN_TAG = {**ETAG, "description": "The plan's version, for `If-Match` of the commit."}
+PLANNED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "If-Match",
+            "in": "header",
+            "required": True,
+            "description": "The plan's version.",
+            "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+            "example": '"12"',
+        }
+    ]
+}
+"""For `openapi_extra`: what the commit of an import must be sent with."""
+
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The replies other than success, those that every route can give included."""

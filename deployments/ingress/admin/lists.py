@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from deployments.ingress.admin.cursors import MAX_CURSOR
@@ -15,6 +15,13 @@ MOST_ITEMS = 1_000
 
 Absent = SkipJsonSchema[None]
 """A parameter that was left out. (None is nothing that could be sent in an address.)"""
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True)]
+"""`true` or `false` in an address, and no other of the words that could mean them."""
 
 QosTier = Literal["internal", "premium", "standard", "batch"]
 
@@ -61,7 +68,7 @@ class KeyQuery(ListQuery):
     tenant: Annotated[Name | Absent, Field(description="Only of users of this tenant.")] = None
     user: Annotated[Name | Absent, Field(description="Only of this user.")] = None
     role: Annotated[Role | Absent, Field(description="Only of this role.")] = None
-    revoked: Annotated[bool | Absent, Field(description="Only revoked ones, or only those that are not.")] = None
+    revoked: Annotated[Flag | Absent, Field(description="Only revoked ones, or only those that are not.")] = None
     model: Annotated[Name | Absent, Field(description="Only those that may use this model.")] = None
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from policies.catalogue import Kind
+from policies.catalogue.whole import Lists
 from policies.entities import (
     MAX_WINDOW_MS,
     ApiKey,
@@ -69,15 +70,8 @@ class KeyRotation(_Request):
     ] = DEFAULT_OVERLAP_MS
 
 
-class ImportPart(_Request):
+class ImportPart(Lists):
     """Some entities of a file that is imported. Keys carry their SHA-256, as an export has it."""
-
-    tenants: tuple[Tenant, ...] = ()
-    users: tuple[UserAccount, ...] = ()
-    keys: tuple[ApiKey, ...] = ()
-    tiers: tuple[ModelTier, ...] = ()
-    models: tuple[Model, ...] = ()
-    policies: tuple[RateLimitPolicy, ...] = ()
 
 
 CREATED: tuple[type[Entity], ...] = tuple(kind.entity for kind in PUTS)

@@ -36,3 +36,4 @@ RENEW = _script("renew", _COMMON, _LEASES)
 
 CATALOGUE_WRITE = _script("catalogue_write")
 CATALOGUE_IDENTIFY = _script("catalogue_identify")
+CATALOGUE_IMPORT = _script("catalogue_import")

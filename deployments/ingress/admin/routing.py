@@ -36,7 +36,8 @@ OPERATOR_MAY = frozenset(
     {
         *("listTenants", "getTenant", "listUsers", "getUser", "listKeys", "getKey", "listTiers", "getTier"),
         *("listCatalogueModels", "getModel", "listPolicies", "getPolicy"),
-        *("getCatalogue", "listAudit", "getImport", "revokeKey"),
+        *("getCatalogue", "listAudit", "getImport", "getUsage", "explainPolicies"),
+        "revokeKey",
     }
 )
 """What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it

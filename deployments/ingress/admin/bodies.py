@@ -35,8 +35,8 @@ def redacted(text: str) -> str:
 async def body_of(
     request: Request, kind: type[Body], max_bytes: int, *, empty: bytes = b"", quiet: str | None = None
 ) -> Body:
-    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: what is wrong below this place is told without
-    its value, which could be a key that went astray."""
+    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: what is wrong below this place is
+    told without its value, which could be a key that went astray."""
     content = await read_body(request.headers, request.receive, max_bytes) or empty
     if content is not empty:
         _require_json(request.headers.get("content-type", ""))

@@ -194,7 +194,7 @@ def _add_commit(router: APIRouter, imports: Imports) -> None:
         operation_id="commitImport",
         summary="Apply a plan, whole",
         description="`If-Match` is the version of the plan: where the catalogue has changed since, nothing is done, "
-        "and the import has to be planned again. The changes go on behind the reply; other writes are refused until then.",
+        "and the import has to be planned again. The changes go on behind the reply; nobody else writes until then.",
         tags=[_TAG],
         responses={
             **errors(400, 404, 409, 412, 422, 428),

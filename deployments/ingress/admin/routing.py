@@ -128,7 +128,7 @@ def refusal(error: Exception) -> HttpError:
 
 def _invalid_parameter(error: RequestValidationError) -> HttpError:
     first = error.errors()[0]
-    where = redacted(".".join(str(part) for part in first["loc"][1:]))
+    where = redacted(str(first["loc"][1]))  # behind "path" or "query"; nothing there is nested
     if first["type"] == "extra_forbidden":
         return HttpError(422, "unknown_parameter", f"{where} is no parameter of this list: see /docs.", param=where)
     if first["type"] == "missing":

@@ -16,8 +16,8 @@ class ErrorDetail(BaseModel):
 
     message: Annotated[str, Field(description="For people: what was wrong, with the value, and what to do.")]
     type: Annotated[str, Field(description="The group it belongs to.", examples=["invalid_request_error"])]
-    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")]
     code: Annotated[str, Field(description="For programs; never changes its meaning.", examples=["version_conflict"])]
+    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")] = None
 
 
 class ErrorReply(BaseModel):
@@ -64,28 +64,42 @@ LOCATION: dict[str, Any] = {
     "example": "/admin/tenants/acme",
 }
 
-_TAGS = {"type": "string", "maxLength": 256, "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,19})$'}
+_TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,19})$'}
 
-CONDITIONS: dict[str, Any] = {
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "Only if the entity is one of these versions; `*`: only if there is one.",
+    "schema": _TAGS,
+    "example": '"12"',
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "Only if the entity is none of these versions; `*`: only if there is none.",
+    "schema": _TAGS,
+}
+CONDITIONS: dict[str, Any] = {"parameters": [_IF_MATCH, _IF_NONE_MATCH]}
+"""For `openapi_extra`: the conditions that a change may set. See `preconditions`."""
+UNCHANGED: dict[str, Any] = {"parameters": [_IF_NONE_MATCH]}
+"""For `openapi_extra`: the condition that a reading may set."""
+
+PLAN_TAG = {**ETAG, "description": "The plan's version, for `If-Match` of the commit."}
+PLANNED: dict[str, Any] = {
     "parameters": [
         {
             "name": "If-Match",
             "in": "header",
-            "required": False,
-            "description": "Only if the entity is one of these versions; `*`: only if there is one.",
-            "schema": _TAGS,
+            "required": True,
+            "description": "The plan's version.",
+            "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
             "example": '"12"',
-        },
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "required": False,
-            "description": "Only if the entity is none of these versions; `*`: only if there is none.",
-            "schema": _TAGS,
-        },
+        }
     ]
 }
-"""For `openapi_extra`: the conditions that a request may set. See `preconditions`."""
+"""For `openapi_extra`: what the commit of an import must be sent with."""
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -35,12 +35,13 @@ from policies.errors import (
 OPERATOR_MAY = frozenset(
     {
         *("listTenants", "getTenant", "listUsers", "getUser", "listKeys", "getKey", "listTiers", "getTier"),
-        *("getModel", "listPolicies", "getPolicy"),
-        *("getCatalogue", "listAudit", "getImport", "revokeKey"),
+        *("listCatalogueModels", "getModel", "listPolicies", "getPolicy"),
+        *("getCatalogue", "listAudit", "getImport", "getUsage", "explainPolicies"),
+        "revokeKey",
     }
 )
-"""What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it holds
-the hashes of keys."""
+"""What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it
+holds the hashes of keys."""
 
 NO_STORE = {"cache-control": "no-store"}
 """On every reply: some hold a key, and all are out of date at the next change."""
@@ -82,8 +83,7 @@ def roles_of(operation_id: str) -> tuple[Role, ...]:
 
 def actor_of(request: Request) -> Actor:
     """Who makes this request, for the audit log."""
-    actor = request.state.actor
-    assert isinstance(actor, Actor)
+    actor: Actor = request.state.actor
     return actor
 
 
@@ -128,7 +128,7 @@ def refusal(error: Exception) -> HttpError:
 
 def _invalid_parameter(error: RequestValidationError) -> HttpError:
     first = error.errors()[0]
-    where = redacted(".".join(str(part) for part in first["loc"][1:]))
+    where = redacted(str(first["loc"][1]))  # behind "path" or "query"; nothing there is nested
     if first["type"] == "extra_forbidden":
         return HttpError(422, "unknown_parameter", f"{where} is no parameter of this list: see /docs.", param=where)
     if first["type"] == "missing":

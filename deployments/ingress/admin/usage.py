@@ -104,8 +104,8 @@ def add_usage(router: APIRouter, state: IngressState) -> None:
         methods=["GET"],
         operation_id="getUsage",
         summary="What is used now",
-        description="Windows that something counts in, found by walking through Redis a bounded piece at a time: a page "
-        "may be short, or empty, and yet have a `next_cursor`.",
+        description="Windows that something counts in, found by walking through Redis a bounded piece at a time: a "
+        "page may be short, or empty, and yet have a `next_cursor`.",
         tags=["admin: limits"],
         responses={**errors(400, 404, 422), 200: success("A page.", UsagePage, _EXAMPLE)},
     )

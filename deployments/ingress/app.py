@@ -1,5 +1,7 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -28,8 +30,15 @@ _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice
 
 def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.close()  # Ray Serve ends the lifespan when a replica has served its last request
+
     app = FastAPI(
         title="Sluice",
+        lifespan=lifespan,
         summary="Rate-limited inference with OpenAI's API.",
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,

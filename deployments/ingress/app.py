@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
-from deployments.ingress.errors import HttpError
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
 from deployments.ingress.openai_schema import ChatCompletionRequest
@@ -128,7 +128,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path = redacted(request.url.path)
         if error.status_code == 404:
             return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
         if error.status_code == 405:

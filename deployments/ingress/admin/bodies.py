@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from deployments.ingress.errors import HttpError
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.http import read_body
 from policies.catalogue import describe
 
@@ -23,13 +23,7 @@ MAX_ENTITY_BYTES = 1 << 18
 MOST_TOLD = 20
 """How many problems of one body are told."""
 
-_CREDENTIAL = re.compile(r"sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
 _GOT = re.compile(r" \(got .*\)$", re.DOTALL)
-
-
-def redacted(text: str) -> str:
-    """The text without what reads like a key or a hash of one."""
-    return _CREDENTIAL.sub("…", text)
 
 
 async def body_of(

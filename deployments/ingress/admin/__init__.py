@@ -17,7 +17,6 @@ from deployments.ingress.admin.routing import admin_route
 from deployments.ingress.admin.service import Entities
 from deployments.ingress.admin.usage import add_usage
 from deployments.ingress.state import IngressState
-from policies.catalogue.imports import Imports
 
 __all__ = ["admin_request_schemas", "admin_router"]
 
@@ -25,11 +24,11 @@ __all__ = ["admin_request_schemas", "admin_router"]
 def admin_router(state: IngressState) -> APIRouter:
     """Every route under `/admin`."""
     router = APIRouter(prefix="/admin", route_class=admin_route(state))
-    entities, imports = Entities(state), Imports(state.live)
+    entities = Entities(state)
     add_plain(router, entities)
     add_keys(router, entities)
-    add_overview(router, entities, imports)
-    add_imports(router, state, imports)
+    add_overview(router, state)
+    add_imports(router, state)
     add_audit(router, state)
     add_usage(router, state)
     add_dry_run(router, state)

@@ -16,7 +16,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
-from deployments.ingress.decisions import decisions_router
+from deployments.ingress.decisions import decisions_request_schemas, decisions_router
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
@@ -54,8 +54,8 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     )
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
     app.include_router(limits_router(state))
-    app.include_router(admin_router(state))
     app.include_router(decisions_router(state))
+    app.include_router(admin_router(state))
     _add_errors(app)
 
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
@@ -157,7 +157,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request, **admin_request_schemas()}
+        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schemas |= {**decisions_request_schemas(), **admin_request_schemas()}
         schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]

@@ -4,15 +4,21 @@ Such a gateway has a key with the role `gateway`. It names the client whose requ
 what to answer otherwise, and says afterwards what was used. How a decision is remembered is `policies.remembered`'s.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
 import orjson
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.ingress.admin.bodies import Body, body_of
+from deployments.ingress.admin.documentation import errors, request_body, request_schemas, success
+from deployments.ingress.admin.routing import reply
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import MAX_KEY_LENGTH, require_role
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
+from deployments.ingress.http import ClientGoneError
 from deployments.ingress.limits import WindowNow
 from deployments.ingress.state import IngressState
 from policies import Decision, StoreError
@@ -144,12 +150,21 @@ class RenewalReply(BaseModel):
 def decisions_router(state: IngressState) -> APIRouter:
     """The routes of this module."""
     router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
+    _add_create(router, state)
+    _add_settle(router, state)
+    _add_renew(router, state)
+    return router
 
-    @router.post("", operation_id="createDecision")
-    async def create_decision(request: Request, asked: DecisionRequest) -> DecisionReply:
-        """Decides a client's request for a gateway with a key of the role `gateway`. Always answers 200 where it could
-        decide: what to tell the client stands in `status`, `headers` and `error`."""
+
+def decisions_request_schemas() -> dict[str, Any]:
+    """The schemas of the bodies that these routes read, for /openapi.json."""
+    return request_schemas((DecisionRequest, Settlement))
+
+
+def _add_create(router: APIRouter, state: IngressState) -> None:
+    async def create_decision(request: Request) -> Response:
         gateway = await _gateway(state, request)
+        asked = await _body(state, request, DecisionRequest)
         try:
             client = await _client(state, asked)
             require_role(client, Role.INFERENCE)
@@ -161,40 +176,103 @@ def decisions_router(state: IngressState) -> APIRouter:
         except HttpError as error:
             if error.status >= 500:  # nothing was decided, which is the gateway's to handle
                 raise
-            return _refused(error)
-        return _decided(state, decision, model.name, max_tokens)
+            return reply(_refused(error))
+        return reply(_decided(state, decision, model.name, max_tokens))
 
-    @router.post("/{id}/settle", operation_id="settleDecision", responses=_UNKNOWN)
-    async def settle_decision(request: Request, id: _Id, ended: Settlement) -> SettlementReply:
-        """Ends a decision: its slots go back, and what was reserved becomes what was used. May be sent again at any
-        time and to any replica: the first one counts."""
+    router.add_api_route(
+        "",
+        create_decision,
+        methods=["POST"],
+        operation_id="createDecision",
+        summary="Decide a request that a gateway will run itself",
+        description="For keys with the role `gateway`. Answers 200 wherever it could decide: what to tell the client "
+        "stands in `status`, `headers` and `error`. What is allowed must be settled within its longest window (10 "
+        "minutes at least, an hour at most), or be renewed within that time. Where it is not, what was reserved counts "
+        "until it leaves its windows, and slots until their leases end.",
+        responses={**errors(400, 413, 415, 422), 200: success("Decided.", DecisionReply, _DECIDED)},
+        openapi_extra=request_body(
+            DecisionRequest, {"api_key": "demo-premium", "model": "sim-small", "input_tokens": 120}
+        ),
+    )
+
+
+def _add_settle(router: APIRouter, state: IngressState) -> None:
+    async def settle_decision(request: Request, id: _Id) -> Response:
         gateway = await _gateway(state, request)
+        ended = await _body(state, request, Settlement, empty=b"{}")
         actual = ended.actual.by_unit() if ended.ran else NOTHING_RAN
-        try:
+        with _of_decisions("It cannot be settled now: send it again."):
             settled = await state.remembered.settle(id, gateway.api_key, actual)
-        except UnknownDecisionError as error:
-            raise _unknown(error) from error
-        except StoreError as error:
-            raise unavailable("limits_unavailable", "It cannot be settled now: send it again.") from error
-        return SettlementReply(id=id, actual=dict(settled.actual), first=settled.first)
+        return reply(SettlementReply(id=id, actual=dict(settled.actual), first=settled.first))
 
-    @router.post("/{id}/renew", operation_id="renewDecision", responses=_UNKNOWN)
-    async def renew_decision(request: Request, id: _Id) -> RenewalReply:
-        """Prolongs what a decision holds, while its request runs: every `renew_every_s`."""
+    router.add_api_route(
+        "/{id}/settle",
+        settle_decision,
+        methods=["POST"],
+        operation_id="settleDecision",
+        summary="Say what a request used",
+        description="Its slots go back, and what was reserved becomes what was used. It may be sent again at any time "
+        "and to any replica: the first one counts, and later ones are told what it said.",
+        responses={
+            **errors(400, 404, 413, 415, 422),
+            200: success("Settled.", SettlementReply, {"id": _ID, "actual": {"total_tokens": 412}, "first": True}),
+        },
+        openapi_extra=request_body(Settlement, {"actual": {"input_tokens": 118, "output_tokens": 294}}, required=False),
+    )
+
+
+def _add_renew(router: APIRouter, state: IngressState) -> None:
+    async def renew_decision(request: Request, id: _Id) -> Response:
         gateway = await _gateway(state, request)
-        try:
-            return RenewalReply(id=id, renewed=await state.remembered.renew(id, gateway.api_key))
-        except UnknownDecisionError as error:
-            raise _unknown(error) from error
-        except StoreError as error:
-            raise unavailable("limits_unavailable", "It cannot be renewed now: send it again.") from error
+        with _of_decisions("It cannot be renewed now: send it again."):
+            renewed = await state.remembered.renew(id, gateway.api_key)
+        return reply(RenewalReply(id=id, renewed=renewed))
 
-    return router
+    router.add_api_route(
+        "/{id}/renew",
+        renew_decision,
+        methods=["POST"],
+        operation_id="renewDecision",
+        summary="Keep a request's slots while it runs",
+        description="To be called every `renew_every_s` where the decision says so. A slot that is not renewed is "
+        "another's after its lease.",
+        responses={**errors(404, 422), 200: success("Looked at.", RenewalReply, {"id": _ID, "renewed": True})},
+    )
 
 
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {"description": "Not a decision of this gateway, or its time is over."}
+_ID = "0cT5xk2mQ9aZ0"
+_DECIDED: dict[str, Any] = {
+    "id": _ID,
+    "allowed": True,
+    "status": 200,
+    "retry_after_s": 0.0,
+    "denied_by": None,
+    "model": "sim-small",
+    "max_output_tokens": 256,
+    "renew_every_s": 10.0,
+    "windows": [],
+    "headers": {"x-ratelimit-remaining-requests": "7"},
+    "error": None,
 }
+
+
+@contextmanager
+def _of_decisions(again: str) -> Iterator[None]:
+    try:
+        yield
+    except UnknownDecisionError as error:
+        message = str(error)
+        raise HttpError(404, "decision_not_found", f"{message[:1].upper()}{message[1:]}.") from error
+    except StoreError as error:
+        raise unavailable("limits_unavailable", again) from error
+
+
+async def _body(state: IngressState, request: Request, kind: type[Body], empty: bytes = b"") -> Body:
+    try:
+        # Nothing of it is repeated in an error: there may be a key in it.
+        return await body_of(request, kind, state.settings.max_body_bytes, empty=empty, quiet="body")
+    except ClientGoneError:
+        raise HttpError(400, "incomplete_body", "The body is not complete.") from None
 
 
 async def _gateway(state: IngressState, request: Request) -> Identity:
@@ -251,8 +329,3 @@ def _refused(error: HttpError) -> DecisionReply:
 def _error(error: HttpError) -> dict[str, Any]:
     found: dict[str, Any] = orjson.loads(error.body())["error"]
     return found
-
-
-def _unknown(error: UnknownDecisionError) -> HttpError:
-    message = str(error)
-    return HttpError(404, "decision_not_found", f"{message[:1].upper()}{message[1:]}.")

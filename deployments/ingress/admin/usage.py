@@ -1,9 +1,9 @@
 """`GET /admin/usage`: which windows hold something now, by tenant and policy, or for one API key."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from deployments.ingress.admin.cursors import after_name, cursor_of
 from deployments.ingress.admin.documentation import errors, success
@@ -33,12 +33,6 @@ class UsageQuery(PageQuery):
             description="All windows that a request of the key with this id counts in, empty ones too. Stands alone.",
         ),
     ] = None
-
-    @model_validator(mode="after")
-    def _key_alone(self) -> Self:
-        if self.api_key is not None and (self.tenant is not None or self.policy is not None):
-            raise ValueError("api_key stands alone: leave tenant and policy out")
-        return self
 
 
 class UsageWindow(WindowNow):
@@ -80,6 +74,10 @@ def add_usage(router: APIRouter, state: IngressState) -> None:
 
     async def get_usage(query: Annotated[UsageQuery, Query()]) -> Response:
         after = after_name(_LISTED, query.cursor)
+        if query.api_key is not None and (query.tenant is not None or query.policy is not None):
+            raise HttpError(
+                422, "invalid_parameter", "api_key stands alone: leave tenant and policy out.", param="api_key"
+            )
         try:
             if query.api_key is not None:
                 found, following = await _of_key(state, query.api_key, after, query.limit)

@@ -181,7 +181,8 @@ async def test_only_gateways(gate: httpx.AsyncClient, key_id: str, path: str) ->
 async def test_gateways_do_nothing_else(gate: httpx.AsyncClient) -> None:
     message = {"model": "small", "messages": [{"role": "user", "content": "hi"}]}
     assert (await gate.post("/v1/chat/completions", json=message)).status_code == 403
-    assert (await gate.get("/admin/tenants")).status_code == 403
+    for path in ("/admin/tenants", "/v1/models", "/v1/limits"):
+        assert (await gate.get(path)).status_code == 403
 
 
 # Settling -----------------------------------------------------------------------------------------------------

@@ -117,19 +117,21 @@ def source_for(
             "concurrent_requests keeps no history: slots that were given back are gone. Run the policy in shadow mode "
             "(mode: shadow) and watch how often it would deny"
         )
-    first_shadow = "or write it with mode: shadow, which denies nothing, and ask again when it has run for a window"
+    shadow = "with mode: shadow, which denies nothing, and ask again when it has run for a window"
     alike = [each for each in policies if _same_windows(each, proposed)]
     name = named if named is not None else proposed.name
     source = next((each for each in policies if each.name == name), None)
     if source is None and named is not None:
-        raise NoHistoryError(f"policy {named!r} does not exist: name one that does in from, {first_shadow}")
+        raise NoHistoryError(
+            f"policy {named!r} does not exist: name one that does in from, or write the policy {shadow}"
+        )
     if source is None:
         # The same match sees the same requests; without one, at least these; a long window remembers most.
         alike.sort(key=lambda each: (each.match != proposed.match, bool(each.match.conditions()), -each.window))
         if not alike:
             raise NoHistoryError(
                 f"no log holds what policy {proposed.name!r} would count: there is no policy with scope "
-                f"{proposed.scope}, {_per(proposed)} and unit {proposed.unit}. Name one in from, {first_shadow}"
+                f"{proposed.scope}, {_per(proposed)} and unit {proposed.unit}. Write it {shadow}"
             )
         return alike[0]
     if not _same_windows(source, proposed):
@@ -137,8 +139,7 @@ def source_for(
         raise NoHistoryError(
             f"the logs of policy {source.name!r} are of scope {source.scope}, {_per(source)} and unit {source.unit}; "
             f"the proposed policy's are of scope {proposed.scope}, {_per(proposed)} and unit {proposed.unit}. "
-            + (f"Name one of these in from: {others}; " if others else "There is none that fits: ")
-            + first_shadow
+            + (f"Name one of these in from: {others}; or write it {shadow}" if others else f"Write it {shadow}")
         )
     return source
 

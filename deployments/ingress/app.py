@@ -16,9 +16,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
-from deployments.ingress.admin.documentation import errors
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
+from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router

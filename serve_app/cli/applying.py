@@ -1,0 +1,117 @@
+"""`apply -f`: a whole catalogue, all of it or nothing. Checks the file, shows the difference, asks, and applies it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.cli.asking import confirm
+from serve_app.cli.command import server_command
+from serve_app.cli.errors import CliError, DifferenceFound, InterruptedByUserError, VersionConflictError
+from serve_app.cli.options import File, Yes
+from serve_app.cli.session import Session
+
+if TYPE_CHECKING:
+    from serve_app.cli.catalogue_file import CatalogueFile
+    from serve_app.cli.importing import Import
+
+UNCHANGED = "nothing was changed"
+
+
+def add_apply(app: typer.Typer) -> None:
+    """Adds the command."""
+    server_command(app, "apply")(_apply)
+
+
+def _apply(
+    session: Session,
+    file: File,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete what the file does not have.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference and change nothing; ends with 2 where there is one.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Make the catalogue what a file says, whole or not at all."""
+    from serve_app.cli.catalogue_file import STDIN, read_catalogue
+    from serve_app.cli.difference import changed
+
+    if file == STDIN and not (yes or dry_run):
+        raise CliError("standard input holds the file, so nobody can be asked: say --yes or --dry-run")
+    try:
+        catalogue = read_catalogue(file)
+        count = catalogue.checked()
+        staged, plan = _prepare(session, catalogue, count, prune=prune)
+        _show(session, plan)
+        if not changed(plan) or dry_run:
+            if session.output.as_json:
+                session.output.json(plan)
+            if changed(plan):
+                raise DifferenceFound
+            return
+        if not yes:
+            confirm("Apply this?", UNCHANGED)
+    except KeyboardInterrupt:
+        raise InterruptedByUserError(f"stopped; {UNCHANGED}") from None
+    state = _commit(session, staged, plan, prune=prune, yes=yes)
+    if session.output.as_json:
+        session.output.json({"plan": plan, "import": state})
+
+
+def _prepare(session: Session, file: "CatalogueFile", count: int, *, prune: bool) -> "tuple[Import, dict[str, Any]]":
+    """Uploads the file and has it planned."""
+    from serve_app.cli.importing import Import
+
+    with session.output.progress() as progress:
+        staged = Import(session.client)
+        bar = progress.add_task("uploading", total=count)
+        staged.upload(file, lambda done: progress.update(bar, completed=done))
+        progress.update(bar, description="planning")
+        return staged, staged.plan(prune=prune)
+
+
+def _commit(session: Session, staged: "Import", plan: dict[str, Any], *, prune: bool, yes: bool) -> dict[str, Any]:
+    """Commits the plan; where somebody was faster, plans anew, once."""
+    from serve_app.cli.difference import changed
+
+    try:
+        staged.commit(plan["version"])
+    except VersionConflictError:
+        session.output.note("the catalogue changed meanwhile: planned again")
+        try:
+            again = staged.plan(prune=prune)
+            _show(session, again)
+            if not changed(again):
+                return {"state": "done", "done": 0, "total": 0}
+            if not yes and again["differences"] != plan["differences"]:
+                confirm("Apply this?", UNCHANGED)
+        except KeyboardInterrupt:
+            raise InterruptedByUserError(f"stopped; {UNCHANGED}") from None
+        plan.update(again)
+        staged.commit(plan["version"])
+    return _watch(session, staged)
+
+
+def _watch(session: Session, staged: "Import") -> dict[str, Any]:
+    """Shows how far it is, until it is done."""
+    state: dict[str, Any] = {}
+    try:
+        with session.output.progress() as progress:
+            bar = progress.add_task("applying", total=None)
+            for state in staged.states():
+                progress.update(bar, completed=state["done"], total=state["total"])
+    except KeyboardInterrupt:
+        raise InterruptedByUserError(
+            f"no longer watched; the server completes it (import {staged.id}): see `sluice audit`"
+        ) from None
+    if state["state"] != "done":
+        raise CliError(f"the import {staged.id} is {state['state']}: the server's log says why", "import_failed")
+    if not session.output.as_json:
+        session.output.line(f"applied: {state['total']} changes")
+    return state
+
+
+def _show(session: Session, plan: dict[str, Any]) -> None:
+    from serve_app.cli.difference import show_plan
+
+    if not session.output.as_json:
+        show_plan(session.output, plan)

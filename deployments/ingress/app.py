@@ -40,7 +40,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = state.identify(request.headers).key.models
+        allowed = (await state.identify(request.headers)).key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
@@ -70,6 +70,8 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
 async def unready(state: IngressState) -> list[str]:
     """What keeps this ingress from serving, one sentence each."""
     problems = [] if state.has_catalogue else ["no catalogue yet: user_config of Ingress has not arrived"]
+    if not state.live.loaded:
+        problems.append("the catalogue in Redis has not been read yet")
     try:
         await state.limiter.ping()
     except StoreError as error:

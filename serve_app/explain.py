@@ -47,6 +47,11 @@ def explain(config: "ServeConfig", key: str, model: str) -> list[Explained]:
     return [_plain(explanation) for explanation in resolver.explain(identity, found)]
 
 
+def from_server(answer: Mapping[str, Any]) -> list[Explained]:
+    """What `GET /admin/explain` says, in the same form."""
+    return list(answer["policies"])
+
+
 def rows(explained: Sequence[Explained]) -> list[tuple[str, ...]]:
     """The cells under `COLUMNS`."""
     return [_row(each) for each in explained]

@@ -11,11 +11,11 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from policies.catalogue import Kind, describe
 from serve_app.errors import ConfigFileError, ServeAppError
@@ -61,7 +61,8 @@ class CatalogueFile:
     _text: str
     _parsed: YamlFile | None
     _root: KeyPath = ()
-    kinds: frozenset[Kind] = field(default_factory=frozenset)
+    _model: type[BaseModel] | None = None
+    """What the entities are to be, where that is not their kind's own class."""
 
     def items(self) -> Iterator[Item]:
         """Every entity, in the file's order."""
@@ -73,6 +74,10 @@ class CatalogueFile:
             for index, data in enumerate(catalogue[kind] or ()):
                 path = (*self._root, kind, index)
                 yield Item(Kind(kind), data, self._parsed.line_of(path), path)
+
+    def entity(self, item: Item) -> BaseModel:
+        """The entity itself; raises pydantic's error where it is none."""
+        return (self._model or item.kind.entity).model_validate(item.data)
 
     def checked(self) -> int:
         """How many entities there are; raises `CatalogueFileError` with every problem found."""
@@ -96,11 +101,11 @@ class CatalogueFile:
 
     def _problems_of(self, item: Item) -> list[str]:
         try:
-            item.kind.entity.model_validate(item.data)
+            self.entity(item)
         except ValidationError as error:
             place = path_text(item.path) if item.path else f"{item.kind}"
             sentences = []
-            for sentence in describe(error, place, item.kind.entity):
+            for sentence in describe(error, place, self._model or item.kind.entity):
                 where = sentence.partition(": ")[0]
                 line = self._parsed.line_of(key_path(where)) if self._parsed is not None else item.line
                 sentences.append(self._place(line, sentence))
@@ -122,8 +127,15 @@ def read_catalogue(path: str) -> CatalogueFile:
     return CatalogueFile(path, text, file, root)
 
 
-def read_entities(path: str, kind: Kind) -> CatalogueFile:
-    """Entities of one kind: one of them, a list of them, or that list under the kind's own name."""
+def read_entities(path: str, kind: Kind, model: type[BaseModel] | None = None) -> CatalogueFile:
+    """Entities of one kind: one of them, a list of them, or that list under the kind's own name.
+
+    `model`: what they are to be, where that is not the kind's own class.
+    """
+    return replace(_read_entities(path, kind), _model=model)
+
+
+def _read_entities(path: str, kind: Kind) -> CatalogueFile:
     file = _parse(_read(path), path)
     data = file.data
     if isinstance(data, dict) and data.keys() & set(Kind):

@@ -8,7 +8,7 @@ from serve_app.cli.asking import confirm
 from serve_app.cli.command import server_command
 from serve_app.cli.completion import completing
 from serve_app.cli.errors import CliError
-from serve_app.cli.kinds import FROM_THE_SERVER, SINGULAR, name_of
+from serve_app.cli.kinds import SINGULAR, name_of
 from serve_app.cli.options import File, IfVersion, Yes
 from serve_app.cli.session import Session
 
@@ -30,12 +30,9 @@ def add_show(app: typer.Typer, kind: str) -> None:
             return
         import yaml
 
-        own = {field: value for field, value in entity.items() if field not in FROM_THE_SERVER and value is not None}
-        told = f"# from the {_SOURCES[entity['source']]}"
-        session.output.line(f"{told}, version {entity['version']}" if entity["source"] == "api" else told)
-        if entity["problem"]:
-            session.output.line(f"# has no effect: {entity['problem']}")
-        session.output.line(yaml.safe_dump(own, sort_keys=False, allow_unicode=True, width=100).rstrip())
+        for comment in _comments(entity):
+            session.output.line(f"# {comment}")
+        session.output.line(yaml.safe_dump(_as_file(kind, entity), sort_keys=False, width=100).rstrip())
 
 
 def add_apply(app: typer.Typer, kind: str) -> None:
@@ -46,15 +43,16 @@ def add_apply(app: typer.Typer, kind: str) -> None:
     def command(session: Session, file: File, if_version: IfVersion = None) -> None:
         from policies.catalogue import Kind
         from serve_app.cli.catalogue_file import read_entities
+        from serve_app.cli.key_entry import KeySettings
 
-        entities = read_entities(file, Kind(kind))
+        entities = read_entities(file, Kind(kind), KeySettings if kind == "keys" else None)
         if entities.checked() != 1 and if_version is not None:
-            raise CliError(f"--if-version is for one {one}, and {file} holds several")
+            raise CliError(f"--if-version is for one {one}, and {file} does not hold just one")
         done: list[dict[str, Any]] = []
         for item in entities.items():
-            entity = Kind(kind).entity.model_validate(item.data)
+            fields = entities.entity(item).model_dump(mode="json", exclude_defaults=True)
             try:
-                done.append(_put(session, kind, entity.model_dump(mode="json", exclude_defaults=True), if_version))
+                done.append(_put(session, kind, fields, if_version))
             except CliError as error:
                 if not done:
                     raise
@@ -85,7 +83,28 @@ def add_delete(app: typer.Typer, kind: str) -> None:
             session.output.line(f"deleted {one} {name}")
 
 
-_SOURCES = {"api": "admin API", "config": "configuration file, which the API does not write"}
+def _comments(entity: dict[str, Any]) -> list[str]:
+    """What is to be known of an entity beside its fields."""
+    told = [f"from the admin API, version {entity['version']}"]
+    if entity["source"] == "config":
+        told = ["from the configuration file, which the API does not write"]
+    if entity.get("revoked"):
+        told.append("revoked")
+    if entity.get("previous_until"):
+        told.append(f"the secret before the last rotation works until {entity['previous_until']}")
+    if entity["problem"]:
+        told.append(f"has no effect: {entity['problem']}")
+    return told
+
+
+def _as_file(kind: str, entity: dict[str, Any]) -> dict[str, Any]:
+    """The entity as `apply -f` takes it: its own fields, without those that have their default."""
+    from policies.catalogue import Kind
+    from serve_app.cli.key_entry import KeySettings
+
+    model = KeySettings if kind == "keys" else Kind(kind).entity
+    own = {field: value for field, value in entity.items() if field in model.model_fields}
+    return model.model_validate(own).model_dump(mode="json", exclude_defaults=True)
 
 
 def _put(session: Session, kind: str, entity: dict[str, Any], if_version: int | None) -> dict[str, Any]:
@@ -95,6 +114,8 @@ def _put(session: Session, kind: str, entity: dict[str, Any], if_version: int | 
     from serve_app.cli.client import admin_path
 
     name = name_of(kind, entity)
+    if kind == "keys":
+        entity = {field: value for field, value in entity.items() if field != "id"}  # it stands in the path alone
     reply = session.client.send("PUT", admin_path(kind, name), body=orjson.dumps(entity), if_match=_tag(if_version))
     if not session.output.as_json:
         what = "created" if reply.status == 201 else "applied"

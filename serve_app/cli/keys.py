@@ -87,7 +87,7 @@ def _generate(
 ) -> None:
     """Make a key without a server, with its entry for serve_config.yaml: how the first admin key comes to be."""
     with reporting(as_json=as_json):
-        from serve_app.cli.fresh_key import fresh_key
+        from serve_app.cli.key_entry import fresh_key
 
         output = Output(as_json=as_json)
         secret, entry = fresh_key(_fields(user, role, models, end_of(expires_in, expires_at), id))
@@ -122,7 +122,7 @@ def end_of(expires_in: str | None, expires_at: datetime | None) -> str | None:
 def _fields(user: str, role: Role, models: list[str] | None, end: str | None, key_id: str | None) -> dict[str, Any]:
     """What was asked for, without what was left out."""
     given = {"id": key_id, "user": user, "role": None if role is Role.INFERENCE else str(role)}
-    given |= {"models": models or None, "expires_at": end}  # type: ignore[dict-item]
+    given |= {"models": [name for each in models or () for name in each.split(",")] or None, "expires_at": end}  # type: ignore[dict-item]
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -4,6 +4,7 @@ What an entity may hold is `policies.entities`, which is not imported here, so t
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from serve_app.cli.output import plain
@@ -27,9 +28,6 @@ _OWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "policies": ("name", "scope", "unit", "limit", "window", "match", "per", "mode"),
 }
 
-FROM_THE_SERVER = ("source", "version", "problem")
-"""What the server adds to an entity's own fields."""
-
 
 def name_of(kind: str, entity: Mapping[str, Any]) -> str:
     """The name of an entity; of a key, its id."""
@@ -48,7 +46,14 @@ def row_of(columns: Sequence[str], item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _state(key: Mapping[str, Any]) -> str:
+    """Whether a key works now, by this machine's clock; the server goes by its own."""
     if key.get("revoked"):
         return "revoked"
+    if _is_over(key.get("expires_at")):
+        return "expired"
     until = key.get("previous_until")
-    return f"active, the old secret too until {until}" if until else "active"
+    return "active" if until is None or _is_over(until) else f"active, and its old secret until {until}"
+
+
+def _is_over(moment: str | None) -> bool:
+    return moment is not None and datetime.fromisoformat(moment) <= datetime.now(UTC)

@@ -104,13 +104,16 @@ def _keys(app: typer.Typer) -> None:
         tenant: OfTenant = None,
         user: OfUser = None,
         role: Annotated[Role | None, typer.Option(help="Only those with this role.")] = None,
+        model: Annotated[
+            str | None, typer.Option(help="Only those that may use this model.", autocompletion=completing("models"))
+        ] = None,
         revoked: Annotated[bool | None, typer.Option(help="Only those that are revoked, or that are not.")] = None,
         source: FromSource = None,
         limit: Limit = DEFAULT_LIMIT,
         everything: Everything = False,
     ) -> None:
         """Show keys; never a secret."""
-        params = {"tenant": tenant, "user": user, "role": role, "revoked": revoked, "source": source}
+        params = {"tenant": tenant, "user": user, "role": role, "model": model, "revoked": revoked, "source": source}
         show_pages(session, "keys", params, _most(limit, everything))
 
 

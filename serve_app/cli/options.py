@@ -55,7 +55,8 @@ Models = Annotated[
     list[str] | None,
     typer.Option(
         "--models",
-        help="A model that it may use; give it again for more. Every model if left out.",
+        metavar="NAME[,NAME]",
+        help="Models that it may use; every model if left out.",
         autocompletion=completing("models"),
     ),
 ]
@@ -63,6 +64,8 @@ ExpiresIn = Annotated[str | None, typer.Option(metavar="DURATION", help="How lon
 ExpiresAt = Annotated[
     datetime | None,
     typer.Option(
-        formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"], help="When it ends: 2027-01-01T00:00:00Z, or a day (UTC)."
+        metavar="MOMENT",
+        formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d"],
+        help="When it ends: 2027-01-01T00:00:00Z, or a day (UTC).",
     ),
 ]

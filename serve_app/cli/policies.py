@@ -63,7 +63,7 @@ def _dry_run(
     policies = read_entities(file, Kind.POLICIES)
     if policies.checked() != 1:
         raise CliError(f"{file} must hold one policy, and it holds several")
-    policy = Kind.POLICIES.entity.model_validate(next(policies.items()).data)
+    policy = policies.entity(next(policies.items()))
     asked = {"policy": policy.model_dump(mode="json", exclude_defaults=True), "from": from_policy, "subject": subject}
     body = orjson.dumps({name: value for name, value in asked.items() if value is not None})
     found = session.client.send("POST", "/admin/dry-run", body=body).data

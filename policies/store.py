@@ -14,6 +14,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -52,7 +53,8 @@ IDLE_S = 0.1
 _NOT_SERVING = ("READONLY", "MASTERDOWN")
 """Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
 
-Reply = list[int]
+Reply = list[Any]
+"""Whole numbers, as all that decide and settle reply; bytes where a script reads what somebody kept."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,10 @@ class RedisStore:
     def of(self, tag: str) -> "RedisStore":
         """What runs scripts on keys with this hash tag."""
         return self
+
+    async def primaries(self, tag: str | None = None) -> "list[tuple[str, RedisStore]]":
+        """Every node that has keys (with this hash tag), under a name, in order of the names."""
+        return [("", self)]
 
     async def run(
         self,

@@ -1,0 +1,91 @@
+"""What lists can be narrowed by, for each kind, and how a page is asked for. An unknown parameter is an error."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.ingress.admin.cursors import MAX_CURSOR
+from policies.catalogue import Kind
+from policies.catalogue.listing import Filters
+from policies.entities import Mode, Name, Role, Scope, Unit
+
+MOST_ITEMS = 1_000
+"""Largest page."""
+
+QosTier = Literal["internal", "premium", "standard", "batch"]
+
+
+class PageQuery(BaseModel):
+    """What every list takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Most items of the page.")] = 50
+    cursor: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_CURSOR,
+            pattern=r"^[A-Za-z0-9_-]+$",
+            description="The `next_cursor` of the page before; leave it out for the first.",
+        ),
+    ] = None
+
+
+class ListQuery(PageQuery):
+    """Lists of entities."""
+
+    source: Annotated[
+        Literal["config", "api"] | None, Field(description="Only from the configuration file, or only from this API.")
+    ] = None
+
+    def filters(self) -> Filters:
+        """As the catalogue takes them."""
+        return Filters(**self.model_dump(exclude={"limit", "cursor"}))
+
+
+class TenantQuery(ListQuery):
+    """Tenants."""
+
+    qos_tier: Annotated[QosTier | None, Field(description="Only of this band.")] = None
+
+
+class UserQuery(ListQuery):
+    """Users."""
+
+    tenant: Annotated[Name | None, Field(description="Only of this tenant.")] = None
+
+
+class KeyQuery(ListQuery):
+    """API keys."""
+
+    tenant: Annotated[Name | None, Field(description="Only of users of this tenant.")] = None
+    user: Annotated[Name | None, Field(description="Only of this user.")] = None
+    role: Annotated[Role | None, Field(description="Only of this role.")] = None
+    revoked: Annotated[bool | None, Field(description="Only revoked ones, or only those that are not.")] = None
+    model: Annotated[Name | None, Field(description="Only those that may use this model.")] = None
+
+
+class ModelQuery(ListQuery):
+    """Models."""
+
+    tier: Annotated[Name | None, Field(description="Only of this tier.")] = None
+
+
+class PolicyQuery(ListQuery):
+    """Policies."""
+
+    scope: Annotated[Scope | None, Field(description="Only of this scope.")] = None
+    unit: Annotated[Unit | None, Field(description="Only those that count this.")] = None
+    mode: Annotated[Mode | None, Field(description="Only of this mode.")] = None
+    tenant: Annotated[Name | None, Field(description="Only those whose `match` names this tenant.")] = None
+    model: Annotated[Name | None, Field(description="Only those whose `match` names this model.")] = None
+
+
+QUERIES: dict[Kind, type[ListQuery]] = {
+    Kind.TENANTS: TenantQuery,
+    Kind.USERS: UserQuery,
+    Kind.KEYS: KeyQuery,
+    Kind.TIERS: ListQuery,
+    Kind.MODELS: ModelQuery,
+    Kind.POLICIES: PolicyQuery,
+}

@@ -39,3 +39,4 @@ HISTORY = _script("history", _COMMON, _LOG)
 
 CATALOGUE_WRITE = _script("catalogue_write")
 CATALOGUE_IDENTIFY = _script("catalogue_identify")
+CATALOGUE_IMPORT = _script("catalogue_import")

@@ -9,9 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.ingress.admin import admin_request_schemas, admin_router
 from deployments.ingress.errors import HttpError
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
@@ -35,6 +36,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     )
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
     app.include_router(limits_router(state))
+    app.include_router(admin_router(state))
     _add_errors(app)
 
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
@@ -99,7 +101,7 @@ def _add_errors(app: FastAPI) -> None:
         if error.status_code == 404:
             return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
         if error.status_code == 405:
-            allow = dict(error.headers or {})
+            allow = {"allow": ", ".join(_methods(app, request))}
             return respond(
                 HttpError(405, "method_not_allowed", f"{path!r} does not take {request.method}.", headers=allow)
             )
@@ -111,6 +113,12 @@ def _add_errors(app: FastAPI) -> None:
         return respond(HttpError(500, "internal_error", "Something failed here; the server's log says more."))
 
 
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What can be done at the request's path: its routes each know of their own method only."""
+    scopes = ({**request.scope, "method": method} for method in ("GET", "HEAD", "POST", "PUT", "DELETE"))
+    return [each["method"] for each in scopes if any(route.matches(each)[0] is Match.FULL for route in app.routes)]
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -118,7 +126,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request, **admin_request_schemas()}
         schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]

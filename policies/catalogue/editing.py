@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.catalogue.kinds import Actor, Kind, Stored, name_of, names_taken, references_of
 from policies.catalogue.live import LiveCatalogue
+from policies.catalogue.whole import Catalogue
 from policies.entities import QOS_TIERS, ApiKey, Entity, RateLimitPolicy, Tenant
 from policies.errors import (
     AlreadyExistsError,
@@ -54,14 +55,14 @@ class Editor:
         kind = next(kind for kind in Kind if kind.entity is type(entity))
         name = name_of(entity)
         self._not_configured(kind, name)
-        self._check(entity)
+        check(self._live.config, entity)
         if not action or expected is None:
             before = await self._store.get(kind, name)
             action = action or ("create" if before is None else "update")
             if expected is None and isinstance(entity, ApiKey) and before is not None:
                 expected = before.version  # so that the look at its revocation holds
             if before is not None:
-                _stays_revoked(before.entity, entity)
+                stays_revoked(before.entity, entity)
         here = [each for each in references_of(entity) if each[1] not in self._live.config_by_name[each[0]]]
         return await self._store.put(entity, actor, action, expected=expected, here=here)
 
@@ -120,23 +121,25 @@ class Editor:
                 f"{kind.singular} {name!r} comes from the configuration file: change it there and deploy the file"
             )
 
-    def _check(self, entity: Entity) -> None:
-        """What an entity may not say beside the configuration."""
-        if isinstance(entity, ApiKey) and entity.demo:
-            raise RefusedChangeError(f"key {entity.id!r}: demo keys stand only in the configuration file")
-        tiers: tuple[str, ...] = (entity.qos_tier,) if isinstance(entity, Tenant) else ()
-        if isinstance(entity, RateLimitPolicy):
-            tiers = entity.match.qos_tier or ()
-        for tier in tiers:
-            if tier not in QOS_TIERS:
-                raise UnknownReferenceError(f"qos_tier {tier!r} does not exist; there are {', '.join(QOS_TIERS)}")
-        taken = {name: model.name for model in self._live.config.models for name in names_taken(model)}
-        for name in names_taken(entity):
-            if name in taken:
-                raise AlreadyExistsError(f"the name {name!r} is one of model {taken[name]!r} of the configuration file")
+
+def check(config: Catalogue, entity: Entity) -> None:
+    """Raises `CatalogueChangeError` for what an entity may not say beside the configuration."""
+    if isinstance(entity, ApiKey) and entity.demo:
+        raise RefusedChangeError(f"key {entity.id!r}: demo keys stand only in the configuration file")
+    tiers: tuple[str, ...] = (entity.qos_tier,) if isinstance(entity, Tenant) else ()
+    if isinstance(entity, RateLimitPolicy):
+        tiers = entity.match.qos_tier or ()
+    for tier in tiers:
+        if tier not in QOS_TIERS:
+            raise UnknownReferenceError(f"qos_tier {tier!r} does not exist; there are {', '.join(QOS_TIERS)}")
+    taken = {name: model.name for model in config.models for name in names_taken(model)}
+    for name in names_taken(entity):
+        if name in taken:
+            raise AlreadyExistsError(f"the name {name!r} is one of model {taken[name]!r} of the configuration file")
 
 
-def _stays_revoked(before: Entity, after: Entity) -> None:
+def stays_revoked(before: Entity, after: Entity) -> None:
+    """Raises `RefusedChangeError` where a change would take a revocation back."""
     if isinstance(before, ApiKey) and isinstance(after, ApiKey) and before.revoked and not after.revoked:
         raise RefusedChangeError(f"key {before.id!r} is revoked, and stays so: issue another")
 

@@ -88,12 +88,12 @@ class CatalogueStore:
 
     async def head(self) -> Head:
         """Where the catalogue stands; version 0 where nothing was ever written."""
-        async with _mapped():
+        async with mapped():
             return _head(await self.redis.hmget(self.head_key, _HEAD_FIELDS))
 
     async def get(self, kind: Kind, name: str) -> Stored | None:
         """One entity."""
-        async with _mapped():
+        async with mapped():
             record = await self.redis.hget(self.base + kind, name)
         return None if record is None else records.read(kind, record)
 
@@ -102,14 +102,14 @@ class CatalogueStore:
         asked = list(dict.fromkeys(references))
         if not asked:
             return set()
-        async with _mapped(), self.redis.pipeline(transaction=False) as pipeline:
+        async with mapped(), self.redis.pipeline(transaction=False) as pipeline:
             for kind, name in asked:
                 pipeline.hexists(self.base + kind, name)
             return {each for each, there in zip(asked, await pipeline.execute(), strict=True) if there}
 
     async def referrers(self, reference: Reference, most: int = -1) -> list[Reference]:
         """Who names an entity, in order."""
-        async with _mapped():
+        async with mapped():
             found = await self.redis.zrange(
                 f"{self.base}by:{reference[0]}/{reference[1]}", 0, most - 1 if most > 0 else -1
             )
@@ -134,7 +134,7 @@ class CatalogueStore:
         while looked_at < MOST_LOOKED_AT:
             chunk = min(_CHUNK, MOST_LOOKED_AT - looked_at) if where else limit - len(items) + 1
             lower = f"({before}{after}" if after else f"[{before}"
-            async with _mapped():
+            async with mapped():
                 found = await self.redis.zrangebylex(index, lower, upper, start=0, num=chunk)
                 names = [each.decode().removeprefix(before) for each in found]
                 kept = await self.redis.hmget(self.base + kind, names) if names else []
@@ -152,14 +152,14 @@ class CatalogueStore:
 
     async def counts(self) -> dict[Kind, int]:
         """How many there are of each kind."""
-        async with _mapped(), self.redis.pipeline(transaction=False) as pipeline:
+        async with mapped(), self.redis.pipeline(transaction=False) as pipeline:
             for kind in Kind:
                 pipeline.hlen(self.base + kind)
             return dict(zip(Kind, await pipeline.execute(), strict=True))
 
     async def identify(self, key_id: str) -> Held:
         """Who holds a key, in one round trip."""
-        key, user, tenant = await self._run(CATALOGUE_IDENTIFY, [self.head_key], [self.base, key_id])
+        key, user, tenant = await self.run(CATALOGUE_IDENTIFY, [self.head_key], [self.base, key_id])
         return Held(
             cast(ApiKey, records.read(Kind.KEYS, key).entity) if key else None,
             cast(UserAccount, records.read(Kind.USERS, user).entity) if user else None,
@@ -168,7 +168,7 @@ class CatalogueStore:
 
     async def load(self) -> tuple[Head, dict[Kind, dict[str, bytes]]]:
         """Every record of the kinds that processes hold whole, as of one moment."""
-        async with _mapped(), self.redis.pipeline(transaction=True) as pipeline:
+        async with mapped(), self.redis.pipeline(transaction=True) as pipeline:
             pipeline.hmget(self.head_key, _HEAD_FIELDS)
             for kind in MANAGED:
                 pipeline.hgetall(self.base + kind)
@@ -180,7 +180,7 @@ class CatalogueStore:
 
     async def follow(self, version: int, most: int = _CHUNK) -> list[records.Change]:
         """The changes after `version`, as soon as there are any; none after `FOLLOW_S`."""
-        async with _mapped():
+        async with mapped():
             reply = await self.redis.xread({self.changes_key: f"{version}-0"}, count=most, block=int(FOLLOW_S * 1000))
         # A list of pairs in the protocol's second version, a mapping in its third.
         streams = next(iter(reply.values()), []) if isinstance(reply, Mapping) else [each[1] for each in reply]
@@ -199,7 +199,7 @@ class CatalogueStore:
         looked_at = 0
         while looked_at < MOST_LOOKED_AT:
             upper = "+" if before is None else f"({before}-0"
-            async with _mapped():
+            async with mapped():
                 entries = await self.redis.xrevrange(self.changes_key, upper, "-", count=_CHUNK if where else limit + 1)
             if not entries:
                 return found, None
@@ -232,13 +232,14 @@ class CatalogueStore:
         args = [self.base, token_urlsafe(9), records.actor_json(actor), self._audit_entries]
         args += import_args or (b"", b"", b"", b"")
         flat = [part for each in entities for part in each]
-        reply = await self._run(CATALOGUE_WRITE, [self.head_key, self.changes_key], args + flat)
+        reply = await self.run(CATALOGUE_WRITE, [self.head_key, self.changes_key], args + flat)
         if reply[0] != b"ok":
             _refuse(reply, entities)
         return int(reply[1])
 
-    async def _run(self, script: Script, keys: list[str], args: list[Any]) -> list[Any]:
-        async with _mapped():
+    async def run(self, script: Script, keys: list[str], args: list[Any]) -> list[Any]:
+        """One script call."""
+        async with mapped():
             try:
                 return cast(list[Any], await self.redis.evalsha(script.sha, len(keys), *keys, *args))
             except NoScriptError:
@@ -291,7 +292,7 @@ def _told(reference: str) -> str:
 
 
 @asynccontextmanager
-async def _mapped() -> AsyncIterator[None]:
+async def mapped() -> AsyncIterator[None]:
     """Errors of the driver as ours."""
     try:
         yield

@@ -93,7 +93,10 @@ for at = FIRST, #ARGV, FIELDS do
     'kind', kind, 'name', name, 'before', before, 'after', json, 'token', token)
   local me = kind .. '/' .. name
   for reference in words(old_references) do call('ZREM', base .. 'by:' .. reference, me) end
-  for each in words(old_taken) do call('HDEL', base .. 'taken', each) end
+  for each in words(old_taken) do
+    -- Another model may have taken it over earlier in the same import.
+    if call('HGET', base .. 'taken', each) == name then call('HDEL', base .. 'taken', each) end
+  end
   if json == '' then
     call('HDEL', base .. kind, name)
     call('ZREM', base .. kind .. ':names', name)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from deployments.ingress.admin.cursors import before_number, cursor_of
 from deployments.ingress.admin.documentation import errors, success
-from deployments.ingress.admin.lists import PageQuery
+from deployments.ingress.admin.lists import Absent, PageQuery
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.state import IngressState
 from policies.catalogue import AuditEntry, Kind
@@ -21,10 +21,11 @@ _LISTED = "audit"
 class AuditQuery(PageQuery):
     """Which changes."""
 
-    kind: Annotated[Kind | None, Field(description="Only of entities of this kind.")] = None
-    name: Annotated[Name | None, Field(description="Only of entities of this name; of keys, the id.")] = None
+    kind: Annotated[Kind | Absent, Field(description="Only of entities of this kind.")] = None
+    name: Annotated[Name | Absent, Field(description="Only of entities of this name; of keys, the id.")] = None
     actor: Annotated[
-        str | None, Field(pattern=KEY_ID, description="Only those made with the API key of this id.")
+        Annotated[str, Field(pattern=KEY_ID)] | Absent,
+        Field(description="Only those made with the API key of this id."),
     ] = None
 
     def where(self) -> Callable[[AuditEntry], bool] | None:
@@ -52,9 +53,7 @@ class AuditView(BaseModel):
     version: Annotated[int, Field(description="The catalogue's version after it; each change has its own.", ge=1)]
     at: Annotated[datetime, Field(description="By the Redis server's clock.")]
     actor: Who
-    action: Annotated[
-        str, Field(description="`create`, `update`, `delete`, `issue`, `rotate`, `revoke` or `import`.")
-    ]
+    action: Annotated[str, Field(description="`create`, `update`, `delete`, `issue`, `rotate`, `revoke` or `import`.")]
     kind: Kind
     name: str
     before: Annotated[
@@ -67,7 +66,7 @@ class AuditPage(BaseModel):
     """Some changes, newest first."""
 
     items: tuple[AuditView, ...]
-    next_cursor: str | None
+    next_cursor: Annotated[str | None, Field(description="Where to go on; null at the end.")] = None
 
 
 _EXAMPLE = {

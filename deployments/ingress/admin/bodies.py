@@ -33,9 +33,10 @@ def redacted(text: str) -> str:
 
 
 async def body_of(
-    request: Request, kind: type[Body], max_bytes: int, *, empty: bytes = b"", quiet: bool = False
+    request: Request, kind: type[Body], max_bytes: int, *, empty: bytes = b"", quiet: str | None = None
 ) -> Body:
-    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: repeats no value in what is wrong."""
+    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: repeats no value of what is below this place
+    when it is wrong, since it could be a key that went astray."""
     content = await read_body(request.headers, request.receive, max_bytes) or empty
     if content is not empty:
         _require_json(request.headers.get("content-type", ""))
@@ -53,11 +54,13 @@ def _require_json(content_type: str) -> None:
         raise HttpError(415, "unsupported_media_type", "The body must be JSON: send 'Content-Type: application/json'.")
 
 
-def _as_http(error: ValidationError, kind: type[BaseModel], *, quiet: bool) -> HttpError:
+def _as_http(error: ValidationError, kind: type[BaseModel], *, quiet: str | None) -> HttpError:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return HttpError(400, "invalid_json", f"The body is not valid JSON: {first['ctx']['error']}.")
-    sentences = [_GOT.sub("", each) if quiet else each for each in describe(error, "body", kind)]
+    sentences = [
+        _GOT.sub("", each) if quiet and each.startswith(quiet) else each for each in describe(error, "body", kind)
+    ]
     told = sentences[:MOST_TOLD]
     if len(sentences) > MOST_TOLD:
         told.append(f"and {len(sentences) - MOST_TOLD} more")

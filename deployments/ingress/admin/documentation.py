@@ -16,8 +16,8 @@ class ErrorDetail(BaseModel):
 
     message: Annotated[str, Field(description="For people: what was wrong, with the value, and what to do.")]
     type: Annotated[str, Field(description="The group it belongs to.", examples=["invalid_request_error"])]
-    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")]
     code: Annotated[str, Field(description="For programs; never changes its meaning.", examples=["version_conflict"])]
+    param: Annotated[str | None, Field(description="The parameter, header or field it is about.")] = None
 
 
 class ErrorReply(BaseModel):
@@ -86,6 +86,21 @@ CONDITIONS: dict[str, Any] = {
     ]
 }
 """For `openapi_extra`: the conditions that a request may set. See `preconditions`."""
+
+PLAN_TAG = {**ETAG, "description": "The plan's version, for `If-Match` of the commit."}
+PLANNED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "If-Match",
+            "in": "header",
+            "required": True,
+            "description": "The plan's version.",
+            "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+            "example": '"12"',
+        }
+    ]
+}
+"""For `openapi_extra`: what the commit of an import must be sent with."""
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

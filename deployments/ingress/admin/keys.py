@@ -52,7 +52,7 @@ def add_keys(router: APIRouter, entities: Entities) -> None:
 
 def _add_issue(router: APIRouter, entities: Entities) -> None:
     async def issue_key(request: Request) -> Response:
-        asked = await body_of(request, KeyIssue, entities.max_bytes(MAX_ENTITY_BYTES), quiet=True)
+        asked = await body_of(request, KeyIssue, entities.max_bytes(MAX_ENTITY_BYTES), quiet="body")
         fields = {name: getattr(asked, name) for name in KeySettings.model_fields}
         issued = await entities.editor.issue_key(actor_of(request), key_id=asked.id, **fields)
         await entities.seen()
@@ -77,7 +77,7 @@ def _add_issue(router: APIRouter, entities: Entities) -> None:
 
 def _add_put(router: APIRouter, entities: Entities) -> None:
     async def put_key(request: Request, name: KeyId) -> Response:
-        asked = await body_of(request, KeySettings, entities.max_bytes(MAX_ENTITY_BYTES), quiet=True)
+        asked = await body_of(request, KeySettings, entities.max_bytes(MAX_ENTITY_BYTES), quiet="body")
 
         async def write(expected: int | None) -> Stored:
             return await _set(entities, name, asked, actor_of(request), expected)
@@ -102,7 +102,7 @@ def _add_put(router: APIRouter, entities: Entities) -> None:
 
 def _add_rotate(router: APIRouter, entities: Entities) -> None:
     async def rotate_key(request: Request, name: KeyId) -> Response:
-        asked = await body_of(request, KeyRotation, entities.max_bytes(MAX_ENTITY_BYTES), empty=b"{}", quiet=True)
+        asked = await body_of(request, KeyRotation, entities.max_bytes(MAX_ENTITY_BYTES), empty=b"{}", quiet="body")
 
         async def write(expected: int | None) -> IssuedKey:
             return await entities.editor.rotate_key(

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from deployments.ingress.admin.cursors import MAX_CURSOR
 from policies.catalogue import Kind
@@ -11,6 +12,16 @@ from policies.entities import Mode, Name, Role, Scope, Unit
 
 MOST_ITEMS = 1_000
 """Largest page."""
+
+Absent = SkipJsonSchema[None]
+"""A parameter that was left out. (None is nothing that could be sent in an address.)"""
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True)]
+"""`true` or `false` in an address, and no other of the words that could mean them."""
 
 QosTier = Literal["internal", "premium", "standard", "batch"]
 
@@ -22,12 +33,8 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Most items of the page.")] = 50
     cursor: Annotated[
-        str | None,
-        Field(
-            max_length=MAX_CURSOR,
-            pattern=r"^[A-Za-z0-9_-]+$",
-            description="The `next_cursor` of the page before; leave it out for the first.",
-        ),
+        Annotated[str, Field(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_-]+$")] | Absent,
+        Field(description="The `next_cursor` of the page before; leave it out for the first."),
     ] = None
 
 
@@ -35,7 +42,7 @@ class ListQuery(PageQuery):
     """Lists of entities."""
 
     source: Annotated[
-        Literal["config", "api"] | None, Field(description="Only from the configuration file, or only from this API.")
+        Literal["config", "api"] | Absent, Field(description="Only from the configuration file, or only from this API.")
     ] = None
 
     def filters(self) -> Filters:
@@ -46,39 +53,39 @@ class ListQuery(PageQuery):
 class TenantQuery(ListQuery):
     """Tenants."""
 
-    qos_tier: Annotated[QosTier | None, Field(description="Only of this band.")] = None
+    qos_tier: Annotated[QosTier | Absent, Field(description="Only of this band.")] = None
 
 
 class UserQuery(ListQuery):
     """Users."""
 
-    tenant: Annotated[Name | None, Field(description="Only of this tenant.")] = None
+    tenant: Annotated[Name | Absent, Field(description="Only of this tenant.")] = None
 
 
 class KeyQuery(ListQuery):
     """API keys."""
 
-    tenant: Annotated[Name | None, Field(description="Only of users of this tenant.")] = None
-    user: Annotated[Name | None, Field(description="Only of this user.")] = None
-    role: Annotated[Role | None, Field(description="Only of this role.")] = None
-    revoked: Annotated[bool | None, Field(description="Only revoked ones, or only those that are not.")] = None
-    model: Annotated[Name | None, Field(description="Only those that may use this model.")] = None
+    tenant: Annotated[Name | Absent, Field(description="Only of users of this tenant.")] = None
+    user: Annotated[Name | Absent, Field(description="Only of this user.")] = None
+    role: Annotated[Role | Absent, Field(description="Only of this role.")] = None
+    revoked: Annotated[Flag | Absent, Field(description="Only revoked ones, or only those that are not.")] = None
+    model: Annotated[Name | Absent, Field(description="Only those that may use this model.")] = None
 
 
 class ModelQuery(ListQuery):
     """Models."""
 
-    tier: Annotated[Name | None, Field(description="Only of this tier.")] = None
+    tier: Annotated[Name | Absent, Field(description="Only of this tier.")] = None
 
 
 class PolicyQuery(ListQuery):
     """Policies."""
 
-    scope: Annotated[Scope | None, Field(description="Only of this scope.")] = None
-    unit: Annotated[Unit | None, Field(description="Only those that count this.")] = None
-    mode: Annotated[Mode | None, Field(description="Only of this mode.")] = None
-    tenant: Annotated[Name | None, Field(description="Only those whose `match` names this tenant.")] = None
-    model: Annotated[Name | None, Field(description="Only those whose `match` names this model.")] = None
+    scope: Annotated[Scope | Absent, Field(description="Only of this scope.")] = None
+    unit: Annotated[Unit | Absent, Field(description="Only those that count this.")] = None
+    mode: Annotated[Mode | Absent, Field(description="Only of this mode.")] = None
+    tenant: Annotated[Name | Absent, Field(description="Only those whose `match` names this tenant.")] = None
+    model: Annotated[Name | Absent, Field(description="Only those whose `match` names this model.")] = None
 
 
 QUERIES: dict[Kind, type[ListQuery]] = {

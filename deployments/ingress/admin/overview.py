@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.ingress.admin.documentation import errors, success
+from deployments.ingress.admin.imports import ImportView, import_view
 from deployments.ingress.admin.routing import NO_STORE, reply
 from deployments.ingress.admin.service import Entities
 from policies.catalogue import Kind, Page
+from policies.catalogue.imports import Imports
 from policies.catalogue.listing import Filters
 
 _EXPORTED_AT_ONCE = 500
@@ -30,12 +32,17 @@ class Counts(BaseModel):
 class CatalogueStatus(BaseModel):
     """Where the catalogue stands, as the replica that answers sees it."""
 
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
     version: Annotated[int, Field(description="Of the last change through this API that is in use here; 0: none yet.")]
     counts: dict[Kind, Counts]
     problems: Annotated[
         list[str],
         Field(description="Tiers, models and policies of this API that have no effect now, and why (the first 100)."),
     ]
+    running: Annotated[
+        ImportView | None, Field(alias="import", description="The import that is being applied now.")
+    ] = None
 
 
 _STATUS: dict[str, Any] = {
@@ -45,14 +52,19 @@ _STATUS: dict[str, Any] = {
 }
 
 
-def add_overview(router: APIRouter, entities: Entities) -> None:
+def add_overview(router: APIRouter, entities: Entities, imports: Imports) -> None:
     """The routes of this module."""
 
     async def get_catalogue() -> Response:
         counts = {kind: Counts(**by_source) for kind, by_source in (await entities.listing.counts()).items()}
-        return reply(
-            CatalogueStatus(version=entities.live.version, counts=counts, problems=entities.listing.problems())
+        running = await imports.running()
+        status = CatalogueStatus(
+            version=entities.live.version,
+            counts=counts,
+            problems=entities.listing.problems(),
+            running=None if running is None else import_view(running),
         )
+        return reply(status)
 
     async def export_catalogue(
         source: Annotated[
@@ -110,6 +122,4 @@ async def _lines(entities: Entities, filters: Filters, page: Page) -> AsyncItera
             )
             if page.next_after is None:
                 break
-            page = await entities.listing.page(
-                kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters
-            )
+            page = await entities.listing.page(kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters)

@@ -14,7 +14,7 @@ from deployments.ingress.errors import HttpError
 from policies.catalogue import Kind, Stored
 
 _TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*')
-_VERSION = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_VERSION = re.compile(r"0|[1-9][0-9]{0,14}", re.ASCII)
 
 MAX_TAGS = 20
 """Most tags that one header may list; nobody has more versions of one thing at hand."""
@@ -35,6 +35,14 @@ class Tags:
     weak: frozenset[str] = frozenset()
     any: bool = False
 
+    @property
+    def version(self) -> int | None:
+        """The number, where it is one tag that is one."""
+        if self.any or len(self.strong) != 1:
+            return None
+        (tag,) = self.strong
+        return int(tag) if _VERSION.fullmatch(tag) else None
+
     def is_strongly(self, etag: str) -> bool:
         """As `If-Match` compares: a weak tag is never the same."""
         return self.any or etag.strip('"') in self.strong
@@ -44,7 +52,9 @@ class Tags:
         return self.any or etag.strip('"') in self.strong | self.weak
 
     def __str__(self) -> str:
-        return "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        return (
+            "*" if self.any else ", ".join([*map('"{}"'.format, sorted(self.strong)), *map('W/"{}"'.format, self.weak)])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +71,10 @@ class Conditions:
 
     @property
     def exact_version(self) -> int | None:
-        """The version that must be the one there is, where the conditions ask for just that: then Redis alone decides,
-        in the very step that writes."""
-        if self.match is None or self.none_match is not None or self.match.any or len(self.match.strong) != 1:
-            return None
-        (tag,) = self.match.strong
-        return int(tag) if _VERSION.fullmatch(tag) else None
-
-    @property
-    def must_be_new(self) -> bool:
-        """Whether all they say is `If-None-Match: *`."""
-        return self.match is None and self.none_match is not None and self.none_match.any
+        """The version that the entity must be at, where the conditions ask for just that: then Redis alone decides, in
+        the very step that writes."""
+        version = None if self.match is None or self.none_match is not None else self.match.version
+        return version or None  # nothing is ever at version 0
 
     def check(self, kind: Kind, name: str, current: Stored | None) -> None:
         """412 unless they hold for what there is of this name now."""
@@ -89,7 +92,9 @@ def _read(headers: Headers, name: str) -> Tags | None:
         return None
     if value.strip() == "*":
         return Tags(any=True)
-    strong, weak, at = set(), set(), 0
+    strong: set[str] = set()
+    weak: set[str] = set()
+    at = 0
     while match := _TAG.match(value, at):
         (weak if match[1] else strong).add(match[2])
         at = match.end()

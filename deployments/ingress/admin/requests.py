@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from policies.catalogue import Kind
+from policies.catalogue.whole import Lists
 from policies.entities import (
     MAX_WINDOW_MS,
     ApiKey,
@@ -17,6 +18,7 @@ from policies.entities import (
     Role,
     Tenant,
     UserAccount,
+    duration_schema,
     parse_duration_ms,
 )
 
@@ -64,27 +66,12 @@ class KeyRotation(_Request):
         int,
         BeforeValidator(parse_duration_ms),
         Field(ge=0, le=MAX_WINDOW_MS, description="How long the old secret still works: 0s to 31d."),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string", "pattern": "^([0-9]{1,3}(ms|s|m|h|d))+$", "maxLength": 32},
-                    {"type": "integer", "minimum": 0, "maximum": MAX_WINDOW_MS},
-                ],
-                "examples": ["24h"],
-            }
-        ),
+        WithJsonSchema(duration_schema(0)),
     ] = DEFAULT_OVERLAP_MS
 
 
-class ImportPart(_Request):
+class ImportPart(Lists):
     """Some entities of a file that is imported. Keys carry their SHA-256, as an export has it."""
-
-    tenants: tuple[Tenant, ...] = ()
-    users: tuple[UserAccount, ...] = ()
-    keys: tuple[ApiKey, ...] = ()
-    tiers: tuple[ModelTier, ...] = ()
-    models: tuple[Model, ...] = ()
-    policies: tuple[RateLimitPolicy, ...] = ()
 
 
 CREATED: tuple[type[Entity], ...] = tuple(kind.entity for kind in PUTS)

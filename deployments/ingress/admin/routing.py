@@ -35,12 +35,12 @@ from policies.errors import (
 OPERATOR_MAY = frozenset(
     {
         *("listTenants", "getTenant", "listUsers", "getUser", "listKeys", "getKey", "listTiers", "getTier"),
-        *("getModel", "listPolicies", "getPolicy"),
+        *("listCatalogueModels", "getModel", "listPolicies", "getPolicy"),
         *("getCatalogue", "listAudit", "getImport", "revokeKey"),
     }
 )
-"""What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it holds
-the hashes of keys."""
+"""What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it
+holds the hashes of keys."""
 
 NO_STORE = {"cache-control": "no-store"}
 """On every reply: some hold a key, and all are out of date at the next change."""
@@ -59,7 +59,7 @@ def admin_route(state: IngressState) -> type[APIRoute]:
 
             async def guarded(request: Request) -> Response:
                 try:
-                    identity = state.identify(request.headers)
+                    identity = await state.identify(request.headers)
                     require_role(identity, *roles)
                     request.state.actor = Actor(identity.api_key, identity.user, identity.tenant)
                     response = await handle(request)
@@ -82,8 +82,7 @@ def roles_of(operation_id: str) -> tuple[Role, ...]:
 
 def actor_of(request: Request) -> Actor:
     """Who makes this request, for the audit log."""
-    actor = request.state.actor
-    assert isinstance(actor, Actor)
+    actor: Actor = request.state.actor
     return actor
 
 

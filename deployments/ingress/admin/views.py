@@ -20,9 +20,7 @@ class Told(BaseModel):
     version: Annotated[
         int, Field(description="The catalogue's version at its last change; 0 for `config`.", ge=0, examples=[12])
     ]
-    problem: Annotated[
-        str | None, Field(description="Why it has no effect now; null where it has.", examples=[None])
-    ]
+    problem: Annotated[str | None, Field(description="Why it has no effect now; null where it has.")] = None
 
 
 class TenantView(Told, Tenant):
@@ -50,15 +48,17 @@ class KeyView(Told):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, Field(description="The public part: a key reads `sk-<id>-<secret>`.", examples=["Ab3dEf6hIj9kLm2n"])]
+    id: Annotated[
+        str, Field(description="The public part: a key reads `sk-<id>-<secret>`.", examples=["Ab3dEf6hIj9kLm2n"])
+    ]
     user: Name
     role: Role
-    models: Annotated[tuple[Name, ...] | None, Field(description="Models it may use; null: every model.")]
-    expires_at: Moment | None
+    models: Annotated[tuple[Name, ...] | None, Field(description="Models it may use; null: every model.")] = None
+    expires_at: Moment | None = None
     revoked: bool
     previous_until: Annotated[
         Moment | None, Field(description="Until when the secret before the last rotation still works.")
-    ]
+    ] = None
     demo: bool
 
 
@@ -68,8 +68,8 @@ class PageOf(BaseModel, Generic[View]):
     items: tuple[View, ...]
     next_cursor: Annotated[
         str | None,
-        Field(description="Where to go on; null at the end. A page may be short and yet have one.", examples=[None]),
-    ]
+        Field(description="Where to go on; null at the end. A page may be short and yet have one."),
+    ] = None
 
 
 class TenantPage(PageOf[TenantView]):
@@ -117,6 +117,8 @@ PAGES: dict[Kind, type[PageOf[Any]]] = {
 def view_of(stored: Stored) -> Told:
     """An entity as it is shown. Its fields are valid already, so they are taken as they are."""
     view = VIEWS[stored.kind]
-    told = {"source": stored.source, "version": stored.version, "problem": stored.problem or None}
-    shown = {name: getattr(stored.entity, name) for name in view.model_fields if name not in Told.model_fields}
-    return view.model_construct(**shown, **told)
+    fields: dict[str, Any] = {
+        name: getattr(stored.entity, name) for name in view.model_fields if name not in Told.model_fields
+    }
+    fields |= {"source": stored.source, "version": stored.version, "problem": stored.problem or None}
+    return view.model_construct(**fields)

@@ -102,6 +102,8 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 def _as_tuple(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(value)  # strict validation of JSON takes no list behind a validator of ours
     return (value,) if isinstance(value, str) else value
 
 

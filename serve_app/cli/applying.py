@@ -6,7 +6,7 @@ import typer
 
 from serve_app.cli.asking import confirm
 from serve_app.cli.command import server_command
-from serve_app.cli.errors import CliError, DifferenceFound, InterruptedByUserError, VersionConflictError
+from serve_app.cli.errors import CliError, ConflictError, DifferenceFound, InterruptedByUserError, VersionConflictError
 from serve_app.cli.options import File, Yes
 from serve_app.cli.session import Session
 
@@ -42,9 +42,10 @@ def _apply(
         count = catalogue.checked()
         staged, plan = _prepare(session, catalogue, count, prune=prune)
         _show(session, plan)
-        if not changed(plan) or dry_run:
+        if not changed(plan) or dry_run or plan["problems"]:
             if session.output.as_json:
                 session.output.json(plan)
+            _refuse_problems(plan)
             if changed(plan):
                 raise DifferenceFound
             return
@@ -80,6 +81,7 @@ def _commit(session: Session, staged: "Import", plan: dict[str, Any], *, prune: 
         try:
             again = staged.plan(prune=prune)
             _show(session, again)
+            _refuse_problems(again)
             if not changed(again):
                 return {"state": "done", "done": 0, "total": 0}
             if not yes and again["differences"] != plan["differences"]:
@@ -103,8 +105,6 @@ def _watch(session: Session, staged: "Import") -> dict[str, Any]:
         raise InterruptedByUserError(
             f"no longer watched; the server completes it (import {staged.id}): see `sluice audit`"
         ) from None
-    if state["state"] != "done":
-        raise CliError(f"the import {staged.id} is {state['state']}: the server's log says why", "import_failed")
     if not session.output.as_json:
         session.output.line(f"applied: {state['total']} changes")
     return state
@@ -115,3 +115,12 @@ def _show(session: Session, plan: dict[str, Any]) -> None:
 
     if not session.output.as_json:
         show_plan(session.output, plan)
+
+
+def _refuse_problems(plan: dict[str, Any]) -> None:
+    """Ends here where the file and the catalogue contradict each other; the server would not commit such a plan."""
+    problems = plan["problems"]
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        raise ConflictError(f"the file cannot be applied to this catalogue: {count}, {UNCHANGED}{listed}")

@@ -1,6 +1,6 @@
 """What a change does, in words: fields before and after, and the difference that a plan found."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serve_app.cli.kinds import SINGULAR
@@ -27,7 +27,7 @@ def field_changes(kind: str, before: Mapping[str, Any] | None, after: Mapping[st
         old, new = before.get(field, default), after.get(field, default)
         if old != new:
             changes.append(f"{field}: {plain(old) or '(none)'} -> {plain(new) or '(none)'}")
-    return changes or ["secret"]  # the only field that is never shown
+    return changes or ["its secret"]  # what is never shown
 
 
 def show_plan(output: Output, plan: Mapping[str, Any]) -> None:
@@ -39,8 +39,6 @@ def show_plan(output: Output, plan: Mapping[str, Any]) -> None:
     left_out = changed(plan) - len(plan["differences"])
     if left_out > 0:
         output.line(f"… and {left_out} more")
-    for problem in plan["problems"]:
-        output.note(f"note: {problem}", "yellow")
     output.line(counts(plan))
 
 
@@ -73,8 +71,3 @@ def _as_json(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", exclude_defaults=True)
     return value
-
-
-def named(differences: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """What each difference is about, to compare two plans by."""
-    return ((each["kind"], each["name"], each["action"]) for each in differences)

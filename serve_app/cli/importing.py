@@ -67,7 +67,7 @@ class Import:
         while True:
             state = self._client.get(f"/admin/imports/{self.id}")
             yield state
-            if state["state"] in ("done", "failed"):
+            if state["state"] == "done":
                 return
             time.sleep(POLL_S)
 
@@ -94,5 +94,5 @@ def _encoded(item: Item) -> bytes:
 def _body(entities: list[tuple[Kind, bytes]]) -> bytes:
     lists: dict[str, list[orjson.Fragment]] = {}
     for kind, encoded in entities:
-        lists.setdefault(kind, []).append(orjson.Fragment(encoded))
+        lists.setdefault(kind.value, []).append(orjson.Fragment(encoded))
     return orjson.dumps(lists)

@@ -138,7 +138,7 @@ def read_entities(path: str, kind: Kind, model: type[BaseModel] | None = None) -
 def _read_entities(path: str, kind: Kind) -> CatalogueFile:
     file = _parse(_read(path), path)
     data = file.data
-    if isinstance(data, dict) and data.keys() & set(Kind):
+    if isinstance(data, dict) and data and data.keys() <= set(Kind):
         if set(data) != {kind}:
             others = ", ".join(str(key) for key in data if key != kind)
             raise CatalogueFileError(path, [f"{path}: holds {others} too: `sluice apply -f {path}` takes all kinds"])

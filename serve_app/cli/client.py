@@ -184,7 +184,7 @@ def _told(reply: httpx.Response) -> tuple[str, str]:
     """The code and the message of an error in OpenAI's shape; empty where the body is something else."""
     try:
         error = reply.json()["error"]
-        return str(error.get("code") or ""), str(error["message"])
+        return str(error.get("code") or ""), "; ".join(str(error["message"]).splitlines())
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", ""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from serve_app.cli.errors import CliError, ExitCode
+from serve_app.cli.errors import CliError
 from serve_app.cli.session import DEFAULT_URL, KEY_FILE_VARIABLE, KEY_VARIABLE, URL_VARIABLE, Session
 from serve_app.errors import ServeAppError
 
@@ -42,12 +42,7 @@ def reporting(*, as_json: bool) -> Iterator[None]:
     except ServeAppError as error:
         code = error.code if isinstance(error, CliError) else "failed"
         report(str(error), code, as_json=as_json)
-        raise typer.Exit(exit_code_of(error)) from None
-
-
-def exit_code_of(error: ServeAppError) -> int:
-    """What to end with; 2 is kept for a difference, whatever the error itself would say."""
-    return ExitCode.FAILED if error.exit_code == ExitCode.DIFFERENT else error.exit_code
+        raise typer.Exit(error.exit_code) from None
 
 
 def server_command(

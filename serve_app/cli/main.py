@@ -5,7 +5,6 @@ import sys
 import typer
 
 from serve_app.cli import applying, audit, entities, export, keys, limits, listing, local, policies
-from serve_app.cli.command import exit_code_of
 from serve_app.cli.errors import DifferenceFound, ExitCode
 from serve_app.cli.kinds import SINGULAR
 from serve_app.errors import ServeAppError
@@ -56,7 +55,7 @@ def main() -> None:
         build()()
     except ServeAppError as error:
         print(f"sluice: {error}", file=sys.stderr)
-        raise SystemExit(exit_code_of(error)) from None
+        raise SystemExit(error.exit_code) from None
     except DifferenceFound:
         raise SystemExit(ExitCode.DIFFERENT) from None
     except SystemExit as end:

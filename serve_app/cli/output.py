@@ -43,9 +43,9 @@ class Output:
         """Rows under their columns, or as blocks where the terminal is too narrow."""
         natural = sum(max(map(len, [name, *(row[at] for row in rows)])) for at, name in enumerate(columns))
         natural += _GAP * (len(columns) - 1)
-        piped = not self._out.is_terminal
-        width = max(natural, self._out.width) if piped else self._out.width
-        if natural > width and width < len(columns) * (_NARROWEST_COLUMN + _GAP):
+        if not self._out.is_terminal:
+            self._out.width = natural
+        elif self._out.width < min(natural, len(columns) * (_NARROWEST_COLUMN + _GAP)):
             self._blocks(columns, rows)
             return
         table = Table(box=None, pad_edge=False, show_header=header, padding=(0, _GAP, 0, 0))
@@ -54,7 +54,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         with self._out.capture() as shown:
-            self._out.print(table, width=width)
+            self._out.print(table)
         for line in shown.get().splitlines():
             self._out.file.write(line.rstrip() + "\n")
 

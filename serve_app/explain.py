@@ -49,7 +49,7 @@ def explain(config: "ServeConfig", key: str, model: str) -> list[Explained]:
 
 def from_server(answer: Mapping[str, Any]) -> list[Explained]:
     """What `GET /admin/explain` says, in the same form."""
-    return list(answer["policies"])
+    return list(answer["items"])
 
 
 def rows(explained: Sequence[Explained]) -> list[tuple[str, ...]]:

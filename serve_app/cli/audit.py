@@ -10,11 +10,12 @@ from serve_app.cli.difference import field_changes
 from serve_app.cli.kinds import SINGULAR
 from serve_app.cli.listing import print_array
 from serve_app.cli.options import Everything, Kind, Limit
+from serve_app.cli.output import moment
 from serve_app.cli.session import Session
 
 DEFAULT_LIMIT = 20
 
-_COLUMNS = ("version", "at", "by", "action", "what", "change")
+_COLUMNS = ("version", "at (UTC)", "by", "action", "what", "change")
 
 
 def add_audit(app: typer.Typer) -> None:
@@ -50,7 +51,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     changes = field_changes(entry["kind"], entry["before"], entry["after"])
     return (
         str(entry["version"]),
-        str(entry["at"]).partition(".")[0].removesuffix("Z").replace("T", " "),
+        moment(entry["at"]),
         f"{actor['user']} ({actor['api_key']})",
         entry["action"],
         f"{SINGULAR[entry['kind']]} {entry['name']}",

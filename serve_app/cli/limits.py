@@ -51,20 +51,22 @@ def _show(
 def _usage(
     session: Session,
     tenant: Annotated[
-        str | None, typer.Option(help="The windows of a tenant.", autocompletion=completing("tenants"))
+        str | None,
+        typer.Option(help="Only windows of this tenant, its users and its keys.", autocompletion=completing("tenants")),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="The windows of a key, by its id.", autocompletion=completing("keys"))
+        str | None,
+        typer.Option(help="All windows of the key of this id, empty ones too.", autocompletion=completing("keys")),
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="The windows of a policy.", autocompletion=completing("policies"))
+        str | None, typer.Option(help="Only windows of this policy.", autocompletion=completing("policies"))
     ] = None,
     limit: Limit = USAGE_LIMIT,
     everything: Everything = False,
 ) -> None:
-    """Show how full windows are now: of a tenant, a key or a policy."""
-    if sum(each is not None for each in (tenant, key, policy)) != 1:
-        raise CliError("say whose usage: one of --tenant, --key and --policy")
+    """Show how full windows are now: all that hold something, or those of a tenant, a policy or a key."""
+    if key is not None and (tenant or policy):
+        raise CliError("--key stands alone: leave --tenant and --policy out")
     params = {"tenant": tenant, "api_key": key, "policy": policy}
     pages = session.client.pages("/admin/usage", params, None if everything else limit)
     if session.output.as_json:
@@ -89,7 +91,7 @@ def _row(window: dict[str, Any]) -> Sequence[str]:
     return (
         window["policy"] + mode,
         window["scope"],
-        window["subject"],
+        window["subject"] + ("" if window.get("shard") is None else f" #{window['shard']}"),
         str(window["used"]),
         str(window["limit"]),
         window["unit"],

@@ -101,6 +101,15 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def moment(text: str | None) -> str:
+    """A point in time as a table shows it: UTC, to the second.
+
+    >>> moment("2026-01-01T12:00:03.123000Z"), moment(None)
+    ('2026-01-01 12:00:03', '')
+    """
+    return "" if text is None else text[:19].replace("T", " ")
+
+
 def report(message: str, code: str, *, as_json: bool) -> None:
     """An error, on stderr."""
     if as_json:

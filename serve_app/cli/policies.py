@@ -1,5 +1,6 @@
 """Of policies alone: `explain` says which apply to a request, `dry-run` what one would have denied."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from serve_app.cli.command import server_command
 from serve_app.cli.completion import completing
 from serve_app.cli.errors import CliError
 from serve_app.cli.options import File
-from serve_app.cli.output import plain
+from serve_app.cli.output import Output, moment
 from serve_app.cli.session import Session
 
 
@@ -63,17 +64,36 @@ def _dry_run(
     policies = read_entities(file, Kind.POLICIES)
     if policies.checked() != 1:
         raise CliError(f"{file} must hold one policy, and it holds several")
-    policy = policies.entity(next(policies.items()))
-    asked = {"policy": policy.model_dump(mode="json", exclude_defaults=True), "from": from_policy, "subject": subject}
+    fields = policies.entity(next(policies.items())).model_dump(mode="json", exclude_defaults=True)
+    asked = {"policy": fields, "from": from_policy, "subject": subject}
     body = orjson.dumps({name: value for name, value in asked.items() if value is not None})
     found = session.client.send("POST", "/admin/dry-run", body=body).data
     if session.output.as_json:
         session.output.json(found)
     else:
-        show_dry_run(session, found)
+        show_dry_run(session.output, fields["name"], found)
 
 
-def show_dry_run(session: Session, found: dict[str, Any]) -> None:
-    """The outcome for a person."""
-    for name, value in found.items():
-        session.output.line(f"{name}: {plain(value)}")
+def show_dry_run(output: Output, name: str, found: Mapping[str, Any]) -> None:
+    """The outcome for a person: in all, then the subjects that would have been denied most."""
+    from policies.entities import format_duration
+
+    window = format_duration(round(found["window_s"] * 1000))
+    unit = found["unit"]
+    output.line(f"{name}, {found['limit']} {unit} in {window}, judged over the log of {found['source']}:")
+    counted = "" if unit == "requests" else f" ({found['denied_cost']} of {found['cost']} {unit})"
+    output.line(
+        f"{found['denied']} of {found['requests']} requests would have been denied{counted}, "
+        f"to {found['subjects_denied']} of {found['subjects']} subjects"
+    )
+    denied = [each for each in found["worst"] if each["denied"]]
+    if denied:
+        rows = [
+            (each["subject"], str(each["requests"]), str(each["denied"]), moment(each["first_denied_at"]))
+            for each in denied
+        ]
+        output.table(("subject", "requests", "denied", "first denied"), rows)
+    if not found["complete"]:
+        output.note("not all of the log was read: name a --subject")
+    for note in found["notes"]:
+        output.note(f"note: {note}")

@@ -42,5 +42,5 @@ def test_help_waits_for_nothing_that_is_slow_to_load() -> None:
     assert "up" in sluice("--help").stdout
     assert time.monotonic() - began < 3.0
     slow = "{'ray', 'httpx', 'redis', 'pydantic'}"
-    loads = f"import sys, serve_app.cli.main as m; m.build(); print(*{slow} & set(sys.modules))"
+    loads = f"import sys, serve_app.cli.app as m; m.build(); print(*{slow} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout == "\n"

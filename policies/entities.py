@@ -102,9 +102,12 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 def _as_tuple(value: object) -> object:
-    if isinstance(value, list):
-        return tuple(value)  # strict validation of JSON takes no list behind a validator of ours
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else _listed(value)
+
+
+def _listed(value: object) -> object:
+    # A list of JSON is read as a tuple even where types are strict, but not behind a validator of our own.
+    return tuple(value) if isinstance(value, list) else value
 
 
 _NAME_SCHEMA = {"type": "string", "pattern": _NAME}
@@ -276,7 +279,7 @@ class RateLimitPolicy(Entity):
     """Milliseconds; written as `10s`, `1m`, `1h`, `1d`. For `concurrent_requests` it is the lease: how long a slot
     outlives a process that died (30 s where absent)."""
     match: Match = Match()
-    per: tuple[Dimension, ...] = ()
+    per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed)] = ()
     mode: Mode = Mode.ENFORCE
     on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
     block: Block | None = None

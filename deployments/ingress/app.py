@@ -1,5 +1,7 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +15,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
-from deployments.ingress.errors import HttpError
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
 from deployments.ingress.openai_schema import ChatCompletionRequest
@@ -28,8 +30,15 @@ _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice
 
 def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.close()  # Ray Serve ends the lifespan when a replica has served its last request
+
     app = FastAPI(
         title="Sluice",
+        lifespan=lifespan,
         summary="Rate-limited inference with OpenAI's API.",
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
@@ -97,7 +106,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path = redacted(request.url.path)
         if error.status_code == 404:
             return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
         if error.status_code == 405:

@@ -27,11 +27,13 @@ class Ingress:
         redis_url: str,
         key_prefix: str,
         deadline_s: float,
+        audit_entries: int,
         settings: dict[str, Any],
     ) -> None:
         _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
-        live = LiveCatalogue(CatalogueStore(connect(redis_url, timeout_s=TIMEOUT_S), prefix=key_prefix))
+        redis = connect(redis_url, timeout_s=TIMEOUT_S)
+        live = LiveCatalogue(CatalogueStore(redis, prefix=key_prefix, audit_entries=audit_entries))
         self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router), live)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -12,6 +12,9 @@ from deployments.ingress.errors import unavailable
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
+from policies.catalogue.editing import Editor
+from policies.catalogue.imports import Imports
+from policies.catalogue.listing import Listing
 from policies.catalogue.live import LiveCatalogue
 from policies.errors import CatalogueError
 from policies.http import Style
@@ -39,6 +42,7 @@ class IngressState:
         self.limiter = limiter
         self.pools = pools
         self.live = live
+        self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
         self.has_catalogue = False
 
@@ -64,6 +68,14 @@ class IngressState:
                 raise
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
         await self.live.start()
+
+    async def close(self) -> None:
+        """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
+        await self.imports.close()
+        await self.live.close()
+        await self.live.store.close()
+        await self.settlement.close()
+        await self.limiter.close()
 
     async def identify(self, headers: Headers) -> Identity:
         """Who sent these headers, or a 401. A key that was used before costs no question to Redis."""

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from policies.catalogue import records
 from policies.catalogue.directory import Directory
@@ -67,7 +67,7 @@ class LiveCatalogue:
         }
         resolver = Resolver(config)
         self._put_models(resolver)
-        resolver.put_policies([p for p in self._policies().values() if p.name not in self._own(Kind.POLICIES)])
+        resolver.put_policies(self._policies(self._api[Kind.POLICIES].keys() - self._own(Kind.POLICIES).keys()))
         self.resolver = resolver
         self._directory.clear()
 
@@ -195,10 +195,7 @@ class LiveCatalogue:
         if touched[Kind.TIERS] or touched[Kind.MODELS]:
             self._put_models(self.resolver)
         if names := touched[Kind.POLICIES].keys() - self._own(Kind.POLICIES).keys():
-            policies = self._policies()
-            self.resolver.put_policies(
-                [policies[n] for n in names if n in policies], [n for n in names if n not in policies]
-            )
+            self.resolver.put_policies(self._policies(names), names - self._api[Kind.POLICIES].keys())
         await self._announce(changes[-1].version, changes[-1].token)
 
     async def _load(self) -> None:
@@ -227,8 +224,10 @@ class LiveCatalogue:
         gone = [model.name for model in resolver.models if model.name not in own and model.name not in names]
         resolver.put_models([entity for entity in effective if isinstance(entity, Model)], gone)
 
-    def _policies(self) -> dict[str, RateLimitPolicy]:
-        return {n: s.entity for n, s in self._api[Kind.POLICIES].items() if isinstance(s.entity, RateLimitPolicy)}
+    def _policies(self, names: Iterable[str]) -> list[RateLimitPolicy]:
+        kept = self._api[Kind.POLICIES]
+        found = [kept[name].entity for name in names if name in kept]
+        return [entity for entity in found if isinstance(entity, RateLimitPolicy)]
 
     def _own(self, kind: Kind) -> Mapping[str, Entity]:
         return self.config_by_name[kind]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from deployments.ingress.errors import HttpError
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.http import read_body
 from policies.catalogue import describe
 
@@ -23,20 +23,14 @@ MAX_ENTITY_BYTES = 1 << 18
 MOST_TOLD = 20
 """How many problems of one body are told."""
 
-_CREDENTIAL = re.compile(r"sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
 _GOT = re.compile(r" \(got .*\)$", re.DOTALL)
-
-
-def redacted(text: str) -> str:
-    """The text without what reads like a key or a hash of one."""
-    return _CREDENTIAL.sub("…", text)
 
 
 async def body_of(
     request: Request, kind: type[Body], max_bytes: int, *, empty: bytes = b"", quiet: str | None = None
 ) -> Body:
-    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: repeats no value of what is below this place
-    when it is wrong, since it could be a key that went astray."""
+    """The body as `kind`. `empty`: what an absent body stands for. `quiet`: what is wrong below this place is
+    told without its value, which could be a key that went astray."""
     content = await read_body(request.headers, request.receive, max_bytes) or empty
     if content is not empty:
         _require_json(request.headers.get("content-type", ""))

@@ -64,28 +64,27 @@ LOCATION: dict[str, Any] = {
     "example": "/admin/tenants/acme",
 }
 
-_TAGS = {"type": "string", "maxLength": 256, "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,19})$'}
+_TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,19})$'}
 
-CONDITIONS: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "If-Match",
-            "in": "header",
-            "required": False,
-            "description": "Only if the entity is one of these versions; `*`: only if there is one.",
-            "schema": _TAGS,
-            "example": '"12"',
-        },
-        {
-            "name": "If-None-Match",
-            "in": "header",
-            "required": False,
-            "description": "Only if the entity is none of these versions; `*`: only if there is none.",
-            "schema": _TAGS,
-        },
-    ]
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "Only if the entity is one of these versions; `*`: only if there is one.",
+    "schema": _TAGS,
+    "example": '"12"',
 }
-"""For `openapi_extra`: the conditions that a request may set. See `preconditions`."""
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "Only if the entity is none of these versions; `*`: only if there is none.",
+    "schema": _TAGS,
+}
+CONDITIONS: dict[str, Any] = {"parameters": [_IF_MATCH, _IF_NONE_MATCH]}
+"""For `openapi_extra`: the conditions that a change may set. See `preconditions`."""
+UNCHANGED: dict[str, Any] = {"parameters": [_IF_NONE_MATCH]}
+"""For `openapi_extra`: the condition that a reading may set."""
 
 PLAN_TAG = {**ETAG, "description": "The plan's version, for `If-Match` of the commit."}
 PLANNED: dict[str, Any] = {

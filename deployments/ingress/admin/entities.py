@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import MAX_ENTITY_BYTES, body_of
 from deployments.ingress.admin.cursors import after_name, cursor_of
-from deployments.ingress.admin.documentation import CONDITIONS, ETAG, LOCATION, errors, request_body, success
+from deployments.ingress.admin.documentation import CONDITIONS, ETAG, LOCATION, UNCHANGED, errors, request_body, success
 from deployments.ingress.admin.lists import QUERIES, ListQuery
 from deployments.ingress.admin.preconditions import Conditions, etag_of
 from deployments.ingress.admin.requests import PUTS
@@ -62,10 +62,9 @@ def add_get(router: APIRouter, kind: Kind, entities: Entities) -> None:
     async def get_entity(request: Request, name: name_type) -> Response:  # type: ignore[valid-type] # see `named`
         stored = await entities.get(kind, name)
         conditions = Conditions.of(request.headers)
-        etag = etag_of(stored)
-        if conditions.match is None and conditions.none_match is not None and conditions.none_match.is_weakly(etag):
-            return Response(status_code=304, headers={"etag": etag})
-        conditions.check(kind, name, stored)
+        Conditions(conditions.match).check(kind, name, stored)
+        if conditions.none_match is not None and conditions.none_match.is_weakly(etag_of(stored)):
+            return Response(status_code=304, headers={"etag": etag_of(stored)})
         return shown(stored)
 
     router.add_api_route(
@@ -80,7 +79,7 @@ def add_get(router: APIRouter, kind: Kind, entities: Entities) -> None:
             200: success("As it is now.", VIEWS[kind], examples.shown(kind), ETag=ETAG),
             304: success("Still what `If-None-Match` names.", ETag=ETAG),
         },
-        openapi_extra=CONDITIONS,
+        openapi_extra=UNCHANGED,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import body_of
-from deployments.ingress.admin.documentation import LOCATION, PLANNED, PLAN_TAG, errors, request_body, success
+from deployments.ingress.admin.documentation import LOCATION, PLAN_TAG, PLANNED, errors, request_body, success
 from deployments.ingress.admin.lists import Flag
 from deployments.ingress.admin.preconditions import Conditions
 from deployments.ingress.admin.requests import ImportPart
@@ -16,7 +16,7 @@ from deployments.ingress.admin.routing import actor_of, reply
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind
-from policies.catalogue.imports import ImportState, Imports
+from policies.catalogue.imports import Imports, ImportState
 
 _TAG = "admin: imports"
 _PATH = "/imports/{id}"
@@ -164,7 +164,9 @@ def _add_plan(router: APIRouter, imports: Imports) -> None:
         try:
             plan = asdict(await imports.plan(id, prune=prune))
         except TimeoutError:
-            raise unavailable("plan_timeout", "The plan took too long: try again when the store is less busy.") from None
+            raise unavailable(
+                "plan_timeout", "The plan took too long: try again when the store is less busy."
+            ) from None
         return reply(PlanView.model_validate(plan), etag=f'"{plan["version"]}"')
 
     router.add_api_route(
@@ -191,8 +193,8 @@ def _add_commit(router: APIRouter, imports: Imports) -> None:
         status_code=202,
         operation_id="commitImport",
         summary="Apply a plan, whole",
-        description="`If-Match` is the version of the plan: where the catalogue has changed since, nothing is done, and "
-        "the import has to be planned again. The changes go on behind the reply; other writes are refused until then.",
+        description="`If-Match` is the version of the plan: where the catalogue has changed since, nothing is done, "
+        "and the import has to be planned again. The changes go on behind the reply; nobody else writes until then.",
         tags=[_TAG],
         responses={
             **errors(400, 404, 409, 412, 422, 428),

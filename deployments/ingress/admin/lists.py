@@ -16,6 +16,7 @@ MOST_ITEMS = 1_000
 Absent = SkipJsonSchema[None]
 """A parameter that was left out. (None is nothing that could be sent in an address.)"""
 
+
 def _flag(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 

@@ -8,16 +8,10 @@ from policies.catalogue import Kind
 from policies.catalogue.whole import Lists
 from policies.entities import (
     MAX_WINDOW_MS,
-    ApiKey,
     Entity,
-    Model,
-    ModelTier,
     Moment,
     Name,
-    RateLimitPolicy,
     Role,
-    Tenant,
-    UserAccount,
     duration_schema,
     parse_duration_ms,
 )

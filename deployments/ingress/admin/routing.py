@@ -3,6 +3,7 @@
 The check comes before the body is read, so that nobody without a right can make this process read or judge one.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,9 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from deployments.ingress.admin.bodies import redacted
 from deployments.ingress.authentication import require_role
-from deployments.ingress.errors import HttpError, unavailable
+from deployments.ingress.errors import HttpError, redacted, unavailable
 from deployments.ingress.http import ClientGoneError
 from deployments.ingress.state import IngressState
 from policies import StoreError
@@ -36,7 +36,8 @@ OPERATOR_MAY = frozenset(
     {
         *("listTenants", "getTenant", "listUsers", "getUser", "listKeys", "getKey", "listTiers", "getTier"),
         *("listCatalogueModels", "getModel", "listPolicies", "getPolicy"),
-        *("getCatalogue", "listAudit", "getImport", "revokeKey"),
+        *("getCatalogue", "listAudit", "getImport", "getUsage", "explainPolicies"),
+        "revokeKey",
     }
 )
 """What a key with the role operator may do; everything else is for admins alone. The export is no mere reading: it
@@ -45,11 +46,16 @@ holds the hashes of keys."""
 NO_STORE = {"cache-control": "no-store"}
 """On every reply: some hold a key, and all are out of date at the next change."""
 
+AT_ONCE = 32
+"""How many admin requests one replica works on at the same time; the others wait. Each may hold a connection to Redis,
+and keys are looked up over the same ones."""
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def admin_route(state: IngressState) -> type[APIRoute]:
     """The class of the admin API's routes in this ingress."""
+    at_once = asyncio.Semaphore(AT_ONCE)
 
     class AdminRoute(APIRoute):
         """A route that asks who is there before it does anything else."""
@@ -62,7 +68,8 @@ def admin_route(state: IngressState) -> type[APIRoute]:
                     identity = await state.identify(request.headers)
                     require_role(identity, *roles)
                     request.state.actor = Actor(identity.api_key, identity.user, identity.tenant)
-                    response = await handle(request)
+                    async with at_once:
+                        response = await handle(request)
                 except (HttpError, RequestValidationError, CatalogueError, CatalogueChangeError, StoreError) as error:
                     raise refusal(error) from error
                 except ClientGoneError:
@@ -127,7 +134,7 @@ def refusal(error: Exception) -> HttpError:
 
 def _invalid_parameter(error: RequestValidationError) -> HttpError:
     first = error.errors()[0]
-    where = redacted(".".join(str(part) for part in first["loc"][1:]))
+    where = redacted(str(first["loc"][1]))  # behind "path" or "query"; nothing there is nested
     if first["type"] == "extra_forbidden":
         return HttpError(422, "unknown_parameter", f"{where} is no parameter of this list: see /docs.", param=where)
     if first["type"] == "missing":

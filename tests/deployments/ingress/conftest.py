@@ -100,10 +100,7 @@ async def state(redis_server: RedisServer, pools: LocalPools) -> AsyncIterator[I
     state = IngressState(IngressSettings(max_body_bytes=4096), Limiter(redis, deadline_s=DEADLINE_S), pools, live)
     await live.start()
     yield state
-    await live.close()
-    await live.store.close()
-    await state.settlement.close()
-    await state.limiter.close()
+    await state.close()
     await redis.aclose()
 
 

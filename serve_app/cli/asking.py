@@ -1,8 +1,6 @@
-"""Questions to the person at the terminal."""
+"""Questions to the person at the terminal, on stderr: stdout holds the result alone."""
 
 import sys
-
-import typer
 
 from serve_app.cli.errors import NotConfirmedError
 
@@ -11,5 +9,6 @@ def confirm(question: str, unchanged: str = "nothing was changed") -> None:
     """Goes on when the answer is yes; raises `NotConfirmedError` otherwise, and where nobody can be asked."""
     if not sys.stdin.isatty():
         raise NotConfirmedError(f"{question} Nobody can be asked here: say --yes. {unchanged.capitalize()}.")
-    if not typer.confirm(question, err=True):
-        raise NotConfirmedError(f"{unchanged}.")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotConfirmedError(unchanged)

@@ -1,6 +1,6 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,16 +11,25 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.decisions import decisions_request_schemas, decisions_router
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
 from deployments.ingress.openai_schema import ChatCompletionRequest
 from deployments.ingress.state import IngressState
 from policies import StoreError
+
+EXPOSED = (
+    *("x-request-id", "x-sluice-model", "etag", "location", "retry-after", "retry-after-ms", "x-should-retry"),
+    *("ratelimit", "ratelimit-policy"),
+    *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
+)
+"""Headers of replies that a page of another origin may read."""
 
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
@@ -45,13 +54,14 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     )
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
     app.include_router(limits_router(state))
+    app.include_router(decisions_router(state))
     app.include_router(admin_router(state))
     _add_errors(app)
 
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = (await state.identify(request.headers)).key.models
+        allowed = (await state.identify(request.scope)).key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
@@ -75,7 +85,19 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         return HTMLResponse(_LANDING)
 
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
-    return RequestIds(app) if request_ids else app
+    served: ASGIApp = RequestIds(app) if request_ids else app
+    return _shared(served, state.settings.cors_origins) if state.settings.cors_origins else served
+
+
+def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Lets pages of these origins use the API. They send a key as any other client does: there is no cookie."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
 
 
 async def unready(state: IngressState) -> list[str]:
@@ -135,7 +157,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request, **admin_request_schemas()}
+        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schemas |= {**decisions_request_schemas(), **admin_request_schemas()}
         schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]

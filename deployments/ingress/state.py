@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from deployments.ingress.authentication import authenticate
+from deployments.ingress.authentication import authenticate, look_up, presented_key, usable
+from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
+from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
@@ -18,6 +21,7 @@ from policies.catalogue.listing import Listing
 from policies.catalogue.live import LiveCatalogue
 from policies.errors import CatalogueError
 from policies.http import Style
+from policies.remembered import Remembered
 from policies.resolver import Identity, Resolver
 from policies.settlement import Settlement
 
@@ -32,6 +36,9 @@ class IngressSettings:
     max_body_bytes: int = 1 << 20
     request_deadline_s: float = 600.0
     ratelimit_headers: Style = "both"
+    failed_authentications_per_minute: int = 30
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    cors_origins: tuple[str, ...] = ()
 
 
 class IngressState:
@@ -44,6 +51,9 @@ class IngressState:
         self.live = live
         self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
+        self.remembered = Remembered(limiter, self.settlement)
+        self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
         self.has_catalogue = False
 
     @property
@@ -77,8 +87,23 @@ class IngressState:
         await self.settlement.close()
         await self.limiter.close()
 
-    async def identify(self, headers: Headers) -> Identity:
-        """Who sent these headers, or a 401. A key that was used before costs no question to Redis."""
+    async def identify(self, scope: Scope) -> Identity:
+        """Who makes this request, or a 401. A key that was used before costs no question to Redis."""
+        self._require_catalogue()
+        presented = presented_key(Headers(scope=scope).get("authorization"))
+        attempts = self._failed.of(self._addresses.of(scope))
+        return await authenticate(presented, self.live, attempts, demo=self.settings.demo)
+
+    async def identify_forwarded(self, key: str) -> Identity:
+        """Who sent this key to somebody that we trust, or a 401."""
+        self._require_catalogue()
+        return await authenticate(key, self.live, UNLIMITED, demo=self.settings.demo)
+
+    async def identify_named(self, key_id: str) -> Identity:
+        """Who has the key with this id, if it may be used, or a 401."""
+        self._require_catalogue()
+        return usable(await look_up(self.live, key_id), demo=self.settings.demo)
+
+    def _require_catalogue(self) -> None:
         if not self.live.loaded:
             raise unavailable("catalogue_unavailable", "The catalogue has not been read from Redis yet.")
-        return await authenticate(headers.get("authorization"), self.live, demo=self.settings.demo)

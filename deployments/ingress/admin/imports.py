@@ -93,10 +93,11 @@ def import_view(state: ImportState) -> ImportView:
     return ImportView(**asdict(state))
 
 
-def add_imports(router: APIRouter, state: IngressState, imports: Imports) -> None:
+def add_imports(router: APIRouter, state: IngressState) -> None:
     """The routes of this module."""
+    imports = state.imports
     _add_begin(router, imports)
-    _add_part(router, state, imports)
+    _add_part(router, imports, state.settings.max_body_bytes)
     _add_plan(router, imports)
     _add_commit(router, imports)
     _add_get(router, imports)
@@ -124,11 +125,11 @@ def _add_begin(router: APIRouter, imports: Imports) -> None:
     )
 
 
-def _add_part(router: APIRouter, state: IngressState, imports: Imports) -> None:
+def _add_part(router: APIRouter, imports: Imports, max_bytes: int) -> None:
     async def add_import_part(
         request: Request, id: ImportId, part: Annotated[int, Path(ge=0, le=MOST_PARTS, description="Its number.")]
     ) -> Response:
-        body = await body_of(request, ImportPart, state.settings.max_body_bytes, quiet="body.keys")
+        body = await body_of(request, ImportPart, max_bytes, quiet="body.keys")
         lists = {kind.value: getattr(body, kind.value) for kind in Kind}
         return reply(PartStaged(entities=await imports.add(id, part, lists)))
 

@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.imports import ImportView, import_view
 from deployments.ingress.admin.routing import NO_STORE, reply
-from deployments.ingress.admin.service import Entities
+from deployments.ingress.state import IngressState
 from policies.catalogue import Kind, Page
-from policies.catalogue.imports import Imports
-from policies.catalogue.listing import Filters
+from policies.catalogue.listing import Filters, Listing
 
 _EXPORTED_AT_ONCE = 500
 """How many entities of an export are held at a time."""
@@ -52,16 +51,17 @@ _STATUS: dict[str, Any] = {
 }
 
 
-def add_overview(router: APIRouter, entities: Entities, imports: Imports) -> None:
+def add_overview(router: APIRouter, state: IngressState) -> None:
     """The routes of this module."""
+    listing = state.listing
 
     async def get_catalogue() -> Response:
-        counts = {kind: Counts(**by_source) for kind, by_source in (await entities.listing.counts()).items()}
-        running = await imports.running()
+        counts = {kind: Counts(**by_source) for kind, by_source in (await listing.counts()).items()}
+        running = await state.imports.running()
         status = CatalogueStatus(
-            version=entities.live.version,
+            version=state.live.version,
             counts=counts,
-            problems=entities.listing.problems(),
+            problems=listing.problems(),
             running=None if running is None else import_view(running),
         )
         return reply(status)
@@ -74,9 +74,9 @@ def add_overview(router: APIRouter, entities: Entities, imports: Imports) -> Non
     ) -> Response:
         filters = Filters(source="api") if source == "api" else Filters()
         kinds = list(Kind)
-        first = await entities.listing.page(kinds[0], limit=_EXPORTED_AT_ONCE, filters=filters)  # may be refused
+        first = await listing.page(kinds[0], limit=_EXPORTED_AT_ONCE, filters=filters)  # may be refused
         headers = {**NO_STORE, "content-disposition": 'attachment; filename="catalogue.ndjson"'}
-        return StreamingResponse(_lines(entities, filters, first), 200, headers, "application/x-ndjson")
+        return StreamingResponse(_lines(listing, filters, first), 200, headers, "application/x-ndjson")
 
     router.add_api_route(
         "/catalogue",
@@ -110,10 +110,10 @@ def add_overview(router: APIRouter, entities: Entities, imports: Imports) -> Non
 _LINE = '{"kind":"tenants","entity":{"name":"acme","qos_tier":"premium"}}\n'
 
 
-async def _lines(entities: Entities, filters: Filters, page: Page) -> AsyncIterator[bytes]:
+async def _lines(listing: Listing, filters: Filters, page: Page) -> AsyncIterator[bytes]:
     for kind in Kind:
         if kind is not Kind.TENANTS:  # the first page of the first kind is here already
-            page = await entities.listing.page(kind, limit=_EXPORTED_AT_ONCE, filters=filters)
+            page = await listing.page(kind, limit=_EXPORTED_AT_ONCE, filters=filters)
         while True:
             yield b"".join(
                 orjson.dumps({"kind": kind, "entity": stored.entity.model_dump(mode="json", exclude_defaults=True)})
@@ -122,4 +122,4 @@ async def _lines(entities: Entities, filters: Filters, page: Page) -> AsyncItera
             )
             if page.next_after is None:
                 break
-            page = await entities.listing.page(kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters)
+            page = await listing.page(kind, after=page.next_after, limit=_EXPORTED_AT_ONCE, filters=filters)

@@ -65,7 +65,7 @@ def admin_route(state: IngressState) -> type[APIRoute]:
 
             async def guarded(request: Request) -> Response:
                 try:
-                    identity = await state.identify(request.headers)
+                    identity = await state.identify(request.scope)
                     require_role(identity, *roles)
                     request.state.actor = Actor(identity.api_key, identity.user, identity.tenant)
                     async with at_once:

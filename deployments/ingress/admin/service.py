@@ -11,8 +11,6 @@ from deployments.ingress.admin.preconditions import Conditions
 from deployments.ingress.errors import HttpError
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind, Stored
-from policies.catalogue.editing import Editor
-from policies.catalogue.listing import Listing
 from policies.errors import AlreadyExistsError, NotFoundError, VersionConflictError
 
 Written = TypeVar("Written")
@@ -29,8 +27,7 @@ class Entities:
 
     def __init__(self, state: IngressState) -> None:
         self.live = state.live
-        self.listing = Listing(state.live)
-        self.editor = Editor(state.live)
+        self.listing, self.editor = state.listing, state.editor
         self._settings = state.settings
 
     def max_bytes(self, own: int) -> int:

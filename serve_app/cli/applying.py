@@ -106,7 +106,7 @@ def _watch(session: Session, staged: "Import") -> dict[str, Any]:
             f"no longer watched; the server completes it (import {staged.id}): see `sluice audit`"
         ) from None
     if not session.output.as_json:
-        session.output.line(f"applied: {state['total']} changes")
+        session.output.line("applied: 1 change" if state["total"] == 1 else f"applied: {state['total']} changes")
     return state
 
 

@@ -83,8 +83,8 @@ def show_dry_run(output: Output, name: str, found: Mapping[str, Any]) -> None:
     output.line(f"{name}, {found['limit']} {unit} in {window}, judged over the log of {found['source']}:")
     counted = "" if unit == "requests" else f" ({found['denied_cost']} of {found['cost']} {unit})"
     output.line(
-        f"{found['denied']} of {found['requests']} requests would have been denied{counted}, "
-        f"to {found['subjects_denied']} of {found['subjects']} subjects"
+        f"{found['denied']} of {found['requests']} requests would have been denied{counted}; "
+        f"{found['subjects_denied']} of {found['subjects']} subjects would have met a denial"
     )
     denied = [each for each in found["worst"] if each["denied"]]
     if denied:

@@ -65,7 +65,7 @@ def test_what_a_policy_would_have_denied(sluice: Sluice) -> None:
     answer = sluice.ok("policies", "dry-run", "-f", "-", stdin=proposed)
     assert answer.out.splitlines()[:2] == [
         "everyone, 2 requests in 1m, judged over the log of everyone:",
-        "3 of 5 requests would have been denied, to 1 of 1 subjects",
+        "3 of 5 requests would have been denied; 1 of 1 subjects would have met a denial",
     ]
     assert "note: " in answer.err
     renamed = proposed.replace("everyone", "other")

@@ -205,6 +205,17 @@ def test_completion_asks_the_server(sluice: Sluice, monkeypatch: pytest.MonkeyPa
     assert completing("keys")("o") == []
 
 
+def test_the_shell_completes_commands() -> None:
+    environ = {
+        "_SLUICE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "sluice tena",
+        "COMP_CWORD": "1",
+        "PATH": "/usr/bin:/bin",
+    }
+    command = [Path(sys.executable).with_name("sluice")]
+    assert subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout == "tenants\n"
+
+
 def test_every_error_has_a_code() -> None:
     assert CliError("x").code == "failed"
     assert CliError("x", "other").code == "other"

@@ -16,7 +16,7 @@ ERROR_TYPES = {
 }
 
 
-_CREDENTIAL = re.compile(r"sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
+_CREDENTIAL = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
 
 
 def redacted(text: str) -> str:

@@ -16,6 +16,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
@@ -61,7 +62,9 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = (await state.identify(request.scope)).key.models
+        identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
+        allowed = identity.key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 

@@ -29,6 +29,9 @@ from policies.remembered import NOTHING_RAN
 from policies.resolver import Identity
 from policies.settlement import RENEWALS_PER_LEASE
 
+MOST_TOKENS = MAX_COST // 2
+"""Of the prompt and of the reply each, so that the total is a cost that there can be."""
+
 _Tokens = Annotated[int, Field(ge=0, le=MAX_COST)]
 _Id = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The decision's `id`.")]
 
@@ -49,9 +52,11 @@ class DecisionRequest(_Body):
         Field(max_length=MAX_KEY_LENGTH, description="The whole key that the client sent, to be checked here."),
     ] = None
     model: Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
-    input_tokens: Annotated[_Tokens, Field(examples=[120], description="Of the prompt, as well as you know.")] = 0
+    input_tokens: Annotated[
+        int, Field(ge=0, le=MOST_TOKENS, examples=[120], description="Of the prompt, as well as you know.")
+    ] = 0
     max_output_tokens: Annotated[
-        Annotated[int, Field(ge=1, le=MAX_COST)] | None,
+        Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None,
         Field(examples=[256], description="Longest reply; the model's own cap where absent or larger."),
     ] = None
 

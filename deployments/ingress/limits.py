@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies import Charge, Model, StoreError, Window
@@ -53,6 +54,7 @@ def limits_router(state: IngressState) -> APIRouter:
     ) -> LimitsNow:
         """What is used and what is left for the caller's key. Logs nothing."""
         identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
         charges = list(windows_of(state, identity, model))
         try:
             decision = await state.limiter.peek(charges)

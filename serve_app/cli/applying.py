@@ -6,7 +6,14 @@ import typer
 
 from serve_app.cli.asking import confirm
 from serve_app.cli.command import server_command
-from serve_app.cli.errors import CliError, ConflictError, DifferenceFound, InterruptedByUserError, VersionConflictError
+from serve_app.cli.errors import (
+    CliError,
+    ConflictError,
+    DifferenceFound,
+    InterruptedByUserError,
+    UnreachableError,
+    VersionConflictError,
+)
 from serve_app.cli.options import File, Yes
 from serve_app.cli.session import Session
 
@@ -37,6 +44,8 @@ def _apply(
 
     if file == STDIN and not (yes or dry_run):
         raise CliError("standard input holds the file, so nobody can be asked: say --yes or --dry-run")
+    if session.output.as_json and not (yes or dry_run):
+        raise CliError("--json shows nobody what is asked: say --yes or --dry-run")
     try:
         catalogue = read_catalogue(file)
         count = catalogue.checked()
@@ -53,9 +62,19 @@ def _apply(
             confirm("Apply this?", UNCHANGED)
     except KeyboardInterrupt:
         raise InterruptedByUserError(f"stopped; {UNCHANGED}") from None
-    state = _commit(session, staged, plan, prune=prune, yes=yes)
+    try:
+        plan = _commit(session, staged, plan, prune=prune, yes=yes)
+        state = _watch(session, staged)
+    except KeyboardInterrupt:
+        raise InterruptedByUserError(f"no longer watched. {_goes_on(staged)}") from None
+    except UnreachableError as error:
+        raise UnreachableError(f"{error}. {_goes_on(staged)}", error.code) from error
     if session.output.as_json:
         session.output.json({"plan": plan, "import": state})
+
+
+def _goes_on(staged: "Import") -> str:
+    return f"What is committed, the server completes (import {staged.id}): see `sluice audit`"
 
 
 def _prepare(session: Session, file: "CatalogueFile", count: int, *, prune: bool) -> "tuple[Import, dict[str, Any]]":
@@ -71,40 +90,31 @@ def _prepare(session: Session, file: "CatalogueFile", count: int, *, prune: bool
 
 
 def _commit(session: Session, staged: "Import", plan: dict[str, Any], *, prune: bool, yes: bool) -> dict[str, Any]:
-    """Commits the plan; where somebody was faster, plans anew, once."""
-    from serve_app.cli.difference import changed
-
+    """Commits the plan, or, where somebody was faster, another one, made once more. Returns what was committed."""
     try:
         staged.commit(plan["version"])
+        return plan
     except VersionConflictError:
         session.output.note("the catalogue changed meanwhile: planned again")
-        try:
-            again = staged.plan(prune=prune)
-            _show(session, again)
-            _refuse_problems(again)
-            if not changed(again):
-                return {"state": "done", "done": 0, "total": 0}
-            if not yes and again["differences"] != plan["differences"]:
-                confirm("Apply this?", UNCHANGED)
-        except KeyboardInterrupt:
-            raise InterruptedByUserError(f"stopped; {UNCHANGED}") from None
-        plan.update(again)
-        staged.commit(plan["version"])
-    return _watch(session, staged)
+    try:
+        again = staged.plan(prune=prune)
+        _show(session, again)
+        _refuse_problems(again)
+        if not yes and {**again, "version": 0} != {**plan, "version": 0}:
+            confirm("Apply this?", UNCHANGED)
+    except KeyboardInterrupt:
+        raise InterruptedByUserError(f"stopped; {UNCHANGED}") from None
+    staged.commit(again["version"])
+    return again
 
 
 def _watch(session: Session, staged: "Import") -> dict[str, Any]:
     """Shows how far it is, until it is done."""
     state: dict[str, Any] = {}
-    try:
-        with session.output.progress() as progress:
-            bar = progress.add_task("applying", total=None)
-            for state in staged.states():
-                progress.update(bar, completed=state["done"], total=state["total"])
-    except KeyboardInterrupt:
-        raise InterruptedByUserError(
-            f"no longer watched; the server completes it (import {staged.id}): see `sluice audit`"
-        ) from None
+    with session.output.progress() as progress:
+        bar = progress.add_task("applying", total=None)
+        for state in staged.states():
+            progress.update(bar, completed=state["done"], total=state["total"])
     if not session.output.as_json:
         session.output.line("applied: 1 change" if state["total"] == 1 else f"applied: {state['total']} changes")
     return state

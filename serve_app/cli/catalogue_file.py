@@ -153,10 +153,8 @@ def _read_entities(path: str, kind: Kind) -> CatalogueFile:
 
 
 def _read(path: str) -> str:
-    if path == STDIN:
-        return sys.stdin.read()
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CatalogueFileError(path, [f"{path}: not UTF-8 text: byte {error.start} is {error.reason}"]) from error
     except OSError as error:

@@ -40,7 +40,6 @@ class Reply:
     status: int
     data: Any
     """The JSON body; None where there was none."""
-    etag: str
 
 
 class Client:
@@ -48,7 +47,10 @@ class Client:
 
     def __init__(self, url: str, key: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self.url = url.rstrip("/")
-        host = httpx.URL(url).host
+        try:
+            host = httpx.URL(self.url).host
+        except httpx.InvalidURL as error:
+            raise CliError(f"{url!r} is no address of a server: {error}") from error
         self._http = httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {key}", "accept": "application/json"},
@@ -62,9 +64,9 @@ class Client:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._http.close()
 
-    def get(self, path: str, params: Params | None = None) -> Any:
-        """The JSON at a path."""
-        return self.send("GET", path, params=params).data
+    def get(self, path: str, params: Params | None = None, *, has: tuple[str, ...] = ()) -> Any:
+        """The JSON at a path. `has`: as in `send`."""
+        return self.send("GET", path, params=params, has=has).data
 
     def send(
         self,
@@ -75,8 +77,12 @@ class Client:
         body: bytes | None = None,
         if_match: str | None = None,
         timeout_s: float | None = None,
+        has: tuple[str, ...] = (),
     ) -> Reply:
-        """One request; `body` is JSON. Raises one of `serve_app.cli.errors` for every answer that is not a success."""
+        """One request; `body` is JSON. Raises one of `serve_app.cli.errors` for every answer that is not a success.
+
+        `has`: fields that the answer must have, so that another program at that address is not taken for Sluice.
+        """
         headers = {} if body is None else {"content-type": "application/json"}
         if if_match is not None:
             headers["if-match"] = if_match
@@ -89,14 +95,17 @@ class Client:
             raise self._unreachable(error) from error
         if not reply.is_success:
             raise self._refusal(reply)
-        return Reply(reply.status_code, self._json(reply), reply.headers.get("etag", ""))
+        data = self._json(reply)
+        if has and not (isinstance(data, dict) and data.keys() >= set(has)):
+            raise self._stranger(reply.status_code)
+        return Reply(reply.status_code, data)
 
     def pages(self, path: str, params: Params, most: int | None) -> Iterator[tuple[list[dict[str, Any]], bool]]:
         """The pages of a list, until `most` items were given (None: all of them), each with whether there is more."""
         cursor: str | None = None
         while most is None or most > 0:
             size = PAGE_ITEMS if most is None else min(PAGE_ITEMS, most)
-            page = self.get(path, {**params, "limit": size, "cursor": cursor})
+            page = self.get(path, {**params, "limit": size, "cursor": cursor}, has=("items", "next_cursor"))
             items, cursor = page["items"], page["next_cursor"]
             if most is not None:
                 most -= len(items)
@@ -121,9 +130,11 @@ class Client:
         try:
             return reply.json()
         except ValueError:
-            raise CliError(
-                f"{self.url} answered {reply.status_code} with something that is not JSON: is a Sluice there?"
-            ) from None
+            raise self._stranger(reply.status_code) from None
+
+    def _stranger(self, status: int) -> CliError:
+        text = f"{self.url} answered {status} with something that Sluice does not say: is a Sluice there?"
+        return CliError(text, "unexpected_answer")
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
@@ -142,7 +153,7 @@ class Client:
         code, message = _told(reply)
         status = reply.status_code
         if not message:
-            return CliError(f"{self.url} answered {status} without saying why: is a Sluice there?", "unexpected_answer")
+            return self._stranger(status)
         if status == 401:
             return RefusedError(f"{message} Set SLUICE_KEY, or name a file with --key-file.", code)
         if status == 403:

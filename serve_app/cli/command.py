@@ -54,6 +54,7 @@ def server_command(
         @wraps(function)
         def command(*, url: str, key_file: Path | None, as_json: bool, **own: Any) -> None:
             with reporting(as_json=as_json):
+                _require_text(own)
                 session = Session(url, key_file, as_json=as_json)
                 try:
                     function(session, **own)
@@ -66,6 +67,15 @@ def server_command(
         return function
 
     return add
+
+
+def _require_text(given: dict[str, Any]) -> None:
+    """Arguments may be any bytes; what goes to a server is text."""
+    for value in given.values():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise CliError(f"{value!r} is not UTF-8 text") from None
 
 
 def _option(name: str, annotation: Any, default: object) -> inspect.Parameter:

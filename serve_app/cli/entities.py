@@ -24,7 +24,7 @@ def add_show(app: typer.Typer, kind: str) -> None:
     def command(session: Session, name: name_argument) -> None:
         from serve_app.cli.client import admin_path
 
-        entity = session.client.get(admin_path(kind, _given(name, one)))
+        entity = session.client.get(admin_path(kind, _given(name, one)), has=_TOLD)
         if session.output.as_json:
             session.output.json(entity)
             return
@@ -83,6 +83,10 @@ def add_delete(app: typer.Typer, kind: str) -> None:
             session.output.line(f"deleted {one} {name}")
 
 
+_TOLD = ("source", "version", "problem")
+"""What the server says of every entity beside its own fields."""
+
+
 def _comments(entity: dict[str, Any]) -> list[str]:
     """What is to be known of an entity beside its fields."""
     told = [f"from the admin API, version {entity['version']}"]
@@ -116,7 +120,9 @@ def _put(session: Session, kind: str, entity: dict[str, Any], if_version: int | 
     name = name_of(kind, entity)
     if kind == "keys":
         entity = {field: value for field, value in entity.items() if field != "id"}  # it stands in the path alone
-    reply = session.client.send("PUT", admin_path(kind, name), body=orjson.dumps(entity), if_match=_tag(if_version))
+    reply = session.client.send(
+        "PUT", admin_path(kind, name), body=orjson.dumps(entity), if_match=_tag(if_version), has=_TOLD
+    )
     if not session.output.as_json:
         what = "created" if reply.status == 201 else "applied"
         session.output.line(f"{what} {SINGULAR[kind]} {name} (version {reply.data['version']})")

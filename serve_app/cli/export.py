@@ -36,7 +36,7 @@ def _export(
 ) -> None:
     """Write the catalogue as YAML. It holds the SHA-256 of every key, and no key."""
     received = session.client.lines("/admin/export", {"source": "all" if everything else "api"})
-    entities = ((line["kind"], line["entity"]) for line in map(json.loads, received))
+    entities = map(_read, received)
     with _destination(output) as out, session.output.progress() as progress:
         bar = progress.add_task("exporting", total=None)
         count = 0
@@ -52,6 +52,14 @@ def _export(
                     progress.update(bar, completed=count)
     if output is not None:
         session.output.note(f"wrote {output}")
+
+
+def _read(line: str) -> tuple[str, dict[str, object]]:
+    try:
+        read = json.loads(line)
+        return read["kind"], read["entity"]
+    except (ValueError, KeyError, TypeError):
+        raise CliError("the server sent a line that is no entity: the export is not complete") from None
 
 
 def yaml_lines(entities: Iterable[tuple[str, dict[str, object]]]) -> Iterator[str]:
@@ -86,6 +94,8 @@ def _destination(path: Path | None) -> Iterator[IO[str]]:
         with made:
             yield made
         os.replace(made.name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(made.name)
+        if isinstance(error, OSError):
+            raise CliError(f"{path} cannot be written: {error.strerror}") from error
         raise

@@ -29,7 +29,7 @@ class Import:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.id: str = client.send("POST", "/admin/imports").data["id"]
+        self.id: str = client.send("POST", "/admin/imports", has=("id",)).data["id"]
 
     def upload(self, file: CatalogueFile, progress: Progress) -> None:
         """Sends all entities of the file, in parts that the server takes."""
@@ -53,7 +53,9 @@ class Import:
     def plan(self, *, prune: bool) -> dict[str, Any]:
         """What committing it would change, by the catalogue as it is now."""
         path = f"/admin/imports/{self.id}/plan"
-        found: dict[str, Any] = self._client.send("POST", path, params={"prune": prune}, timeout_s=PLAN_TIMEOUT_S).data
+        found: dict[str, Any] = self._client.send(
+            "POST", path, params={"prune": prune}, timeout_s=PLAN_TIMEOUT_S, has=("version", "differences")
+        ).data
         return found
 
     def commit(self, version: int) -> dict[str, Any]:

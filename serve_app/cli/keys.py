@@ -18,6 +18,9 @@ from serve_app.cli.session import Session
 
 SHOWN_ONCE = "this key is shown once, now: only its SHA-256 is kept"
 
+_MADE = ("secret", "key")
+"""What the server answers with when it made a secret."""
+
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="Which key.", autocompletion=completing("keys"))]
 NewId = Annotated[
     str | None, typer.Option("--id", help="Its public id: letters and digits; made up if left out.", show_default=False)
@@ -45,7 +48,7 @@ def _issue(
     import orjson
 
     asked = _fields(user, role, models, end_of(expires_in, expires_at), id)
-    made = session.client.send("POST", "/admin/keys", body=orjson.dumps(asked)).data
+    made = session.client.send("POST", "/admin/keys", body=orjson.dumps(asked), has=_MADE).data
     _tell(session.output, made, f"issued key {made['key']['id']} of user {user}")
 
 
@@ -60,7 +63,7 @@ def _rotate(
     from serve_app.cli.client import admin_path
 
     path = admin_path("keys", id, "rotate")
-    made = session.client.send("POST", path, body=orjson.dumps({"overlap": overlap})).data
+    made = session.client.send("POST", path, body=orjson.dumps({"overlap": overlap}), has=_MADE).data
     until = made["key"].get("previous_until")
     _tell(session.output, made, f"rotated key {id}" + (f"; the old secret works until {until}" if until else ""))
 

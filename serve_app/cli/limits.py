@@ -37,7 +37,7 @@ def _show(
     ] = None,
 ) -> None:
     """Show the windows that a request with your key counts in; uses nothing up."""
-    now = session.client.get("/v1/limits", {"model": model})
+    now = session.client.get("/v1/limits", {"model": model}, has=("api_key", "windows"))
     if session.output.as_json:
         session.output.json(now)
         return

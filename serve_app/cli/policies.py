@@ -39,7 +39,7 @@ def _explain(
         told = explain.explain(read_serve_config(file), key, model)
     else:
         params = {"api_key": explain.public_id(key), "model": model}
-        told = explain.from_server(session.client.get("/admin/explain", params))
+        told = explain.from_server(session.client.get("/admin/explain", params, has=("items",)))
     if session.output.as_json:
         session.output.json(told)
     else:
@@ -67,7 +67,7 @@ def _dry_run(
     fields = policies.entity(next(policies.items())).model_dump(mode="json", exclude_defaults=True)
     asked = {"policy": fields, "from": from_policy, "subject": subject}
     body = orjson.dumps({name: value for name, value in asked.items() if value is not None})
-    found = session.client.send("POST", "/admin/dry-run", body=body).data
+    found = session.client.send("POST", "/admin/dry-run", body=body, has=("denied", "worst")).data
     if session.output.as_json:
         session.output.json(found)
     else:

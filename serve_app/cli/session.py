@@ -49,7 +49,11 @@ class Session:
 
 def checked_url(url: str) -> str:
     """The address, if a server can be at it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  reading it checks it
+    except ValueError as error:
+        raise CliError(f"{url!r} is no address of a server: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CliError(f"{url!r} is no address of a server: write something like {DEFAULT_URL}")
     if parts.username or parts.password:

@@ -200,13 +200,40 @@ def test_interrupted_after_the_commit(sluice: Sluice, file: Path, monkeypatch: p
     monkeypatch.setattr(Import, "states", interrupted)
     answer = sluice("apply", "-f", file, "--yes")
     assert answer.code == 130
-    assert "the server completes it" in answer.err
+    assert "What is committed, the server completes" in answer.err
     monkeypatch.setattr(Import, "states", states)
     identifier = answer.err.partition("(import ")[2].partition(")")[0]
     with Client(sluice.environ["SLUICE_URL"], secret("admin1")) as client:
         watched = Import.__new__(Import)
         watched._client, watched.id = client, identifier
         assert list(watched.states())[-1]["done"] == 8
+
+
+def test_the_server_goes_away_after_the_commit(sluice: Sluice, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from serve_app.cli.errors import UnreachableError
+    from serve_app.cli.importing import Import
+
+    def gone(_: Import) -> None:
+        raise UnreachableError("nothing answers")
+
+    monkeypatch.setattr(Import, "states", gone)
+    answer = sluice("apply", "-f", file, "--yes")
+    assert answer.code == 6
+    assert "nothing answers. What is committed, the server completes" in answer.err
+
+
+@pytest.mark.parametrize(
+    "entity",
+    ["{1: 2}", "just text", "[[]]", "{name: [a]}", "{name: 3, ? [a] : b}", "!!python/x y", "[", "\t", "&a [*a]"],
+)
+@pytest.mark.parametrize("command", [["apply", "--yes"], ["tenants", "apply"]])
+def test_any_yaml_is_answered_in_sentences(offline: Sluice, tmp_path: Path, entity: str, command: list[str]) -> None:
+    path = tmp_path / "c.yaml"
+    for text in (f"tenants:\n- {entity}\n", f"tenants: {entity}\n", entity):
+        path.write_text(text)
+        answer = offline(*command, "-f", path)
+        assert answer.code == 1 or text.strip() == "tenants:", (text, answer)
+        assert answer.err.startswith("sluice: ") or not answer.code
 
 
 def many_tenants(count: int) -> str:

@@ -110,8 +110,10 @@ def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "body", "headers", "code", "says"),
     [
-        (200, b"<html>", {}, 1, "not JSON"),
-        (404, b"<html>", {}, 1, "without saying why"),
+        (200, b"<html>", {}, 1, "is a Sluice there?"),
+        (200, b'{"some": "thing"}', {}, 1, "is a Sluice there?"),
+        (200, b"[]", {}, 1, "is a Sluice there?"),
+        (404, b"<html>", {}, 1, "is a Sluice there?"),
         (302, b"", {"location": "http://elsewhere.invalid/"}, 1, "answered 302"),
         (
             503,
@@ -140,6 +142,27 @@ def test_an_export_that_breaks_off_is_no_export(offline: Sluice, tmp_path: Path)
         answer = offline("export", "--url", url, "-o", tmp_path / "c.yaml", key="admin1")
     assert answer.code == 6
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_program_at_that_address(offline: Sluice, tmp_path: Path) -> None:
+    with answering(200, b'{"some": "thing"}') as url:
+        for command in (
+            ["tenants", "show", "x"],
+            ["limits", "show"],
+            ["usage"],
+            ["audit"],
+            ["export"],
+            ["policies", "explain", "--key", "a", "--model", "b"],
+        ):
+            answer = offline(*command, "--url", url, key="admin1")
+            assert answer.code == 1, command
+            assert answer.err.count("\n") == 1
+
+
+def test_arguments_that_are_no_text(offline: Sluice) -> None:
+    answer = offline("tenants", "show", "\udcff", key="admin1")
+    assert answer.code == 1
+    assert "is not UTF-8 text" in answer.err
 
 
 def test_roles(sluice: Sluice) -> None:

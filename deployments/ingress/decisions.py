@@ -40,17 +40,30 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """Says in JSON Schema what `_one_client` holds."""
+    for name in ("api_key", "key"):
+        del schema["properties"][name]["default"]
+    schema["oneOf"] = [{"required": ["api_key"]}, {"required": ["key"]}]
+
+
 class DecisionRequest(_Body):
     """One request of a client, named by its key's id or by the key that it sent."""
 
+    model_config = ConfigDict(json_schema_extra=_either)
+
     api_key: Annotated[
-        str | None,
+        str,
         Field(pattern=KEY_ID, examples=["demo-premium"], description="The id of the client's key, where you know it."),
-    ] = None
+    ] = ""
     key: Annotated[
-        str | None,
-        Field(max_length=MAX_KEY_LENGTH, description="The whole key that the client sent, to be checked here."),
-    ] = None
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_KEY_LENGTH,
+            description="The whole key that the client sent, to be checked here.",
+        ),
+    ] = ""
     model: Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
     input_tokens: Annotated[
         int, Field(ge=0, le=MOST_TOKENS, examples=[120], description="Of the prompt, as well as you know.")
@@ -62,7 +75,7 @@ class DecisionRequest(_Body):
 
     @model_validator(mode="after")
     def _one_client(self) -> Self:
-        if (self.api_key is None) == (self.key is None):
+        if bool(self.api_key) == bool(self.key):
             raise ValueError("name the client by either api_key (the id) or key (the whole key)")
         return self
 
@@ -287,9 +300,9 @@ async def _gateway(state: IngressState, request: Request) -> Identity:
 
 
 async def _client(state: IngressState, asked: DecisionRequest) -> Identity:
-    if asked.key is not None:
+    if asked.key:
         return await state.identify_forwarded(asked.key)
-    return await state.identify_named(asked.api_key or "")
+    return await state.identify_named(asked.api_key)
 
 
 def _decided(state: IngressState, decision: Decision, model: str, max_tokens: int) -> DecisionReply:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from deployments.router.scheduler import BandSettings, QosSettings
 from policies.entities import Match, RateLimitPolicy
 from serve_app.config import ApplicationArgs, EngineSettings, HttpSettings, ModelSettings, RedisSettings
 
@@ -21,6 +22,8 @@ DOCS = Path(__file__).parent.parent / "docs"
         (HttpSettings, "configuration.md"),
         (ModelSettings, "configuration.md"),
         (EngineSettings, "configuration.md"),
+        (QosSettings, "qos.md"),
+        (BandSettings, "qos.md"),
     ],
 )
 def test_every_field_is_documented(model: type[BaseModel], page: str) -> None:

@@ -11,7 +11,7 @@ from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 from policies.entities import ApiKey, Model, ModelTier, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError
+from policies.errors import StoreError, StoreTimeoutError
 from policies.resolver import Identity
 from tests.policies.catalogue.conftest import OPS, store_on
 from tests.policies.redis_server import RedisServer
@@ -153,6 +153,19 @@ async def test_unknown_keys_are_asked_for_once_until_they_exist(
     identity = await live.identity("nobody")
     assert identity is not None
     assert (identity.user, identity.tenant, identity.qos_tier) == ("ada", "platform", "internal")
+
+
+async def test_any_number_of_keys_is_looked_up_at_once(live: LiveCatalogue) -> None:
+    # The driver has 100 connections, and refuses whoever wants another.
+    found = await asyncio.gather(*(live.identity(f"unknown{n}") for n in range(500)))
+    assert found == [None] * 500
+
+
+async def test_a_look_up_does_not_wait_for_ever(live: LiveCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.catalogue.live.LOOK_UP_WAIT_S", 0.01)
+    monkeypatch.setattr(live, "_look_ups", asyncio.Semaphore(0))
+    with pytest.raises(StoreTimeoutError):
+        await live.identity("mine")
 
 
 async def test_an_answer_older_than_a_change_is_not_remembered(live: LiveCatalogue, store: CatalogueStore) -> None:

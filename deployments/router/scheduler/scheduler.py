@@ -143,9 +143,7 @@ class Scheduler:
     def leases(self, holder: str) -> list[Lease]:
         """What the holder has on loan, recalled slots included."""
         return [
-            Lease(name, band, slots)
-            for name, pool in self._pools.items()
-            for band, slots in pool.leased_by(holder)
+            Lease(name, band, slots) for name, pool in self._pools.items() for band, slots in pool.leased_by(holder)
         ]
 
     # Holders

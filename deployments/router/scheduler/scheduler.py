@@ -7,7 +7,7 @@ is idle that a waiting request may use.
 
 from collections.abc import Callable, Iterable
 
-from deployments.router.scheduler.errors import UnknownPoolError
+from deployments.router.scheduler.errors import BandsChangedError, UnknownPoolError
 from deployments.router.scheduler.messages import Lease, Outcome, Recall, Request, Running, ShedReason
 from deployments.router.scheduler.pool import Entry, Pool
 from deployments.router.scheduler.settings import QosSettings
@@ -55,7 +55,10 @@ class Scheduler:
     def reconfigure(self, settings: QosSettings) -> list[Outcome]:
         """New reserves, caps, bounds and waits for every pool without settings of its own. What waits keeps the expiry
         it has, and nothing that runs is stopped. Raises `BandsChangedError` where the bands are others."""
-        before, self._settings = self._settings, settings
+        before, names = self._settings, [band.name for band in self._settings.bands]
+        if names != [band.name for band in settings.bands]:
+            raise BandsChangedError(f"the bands of running pools are {', '.join(names)}, in this order, and stay so")
+        self._settings = settings
         now_s = self._now()
         outcomes: list[Outcome] = []
         for pool in self._pools.values():
@@ -123,7 +126,7 @@ class Scheduler:
         and the capacity leave, at most a block (`lease_block`) and half of what is free (rounded up) at once.
 
         What is lent counts as used from now until `return_lease`, whether it is busy or not."""
-        return self._pool(pool).lease(holder, band, slots, self._now())
+        return self._pool(pool).lease(holder, band, slots)
 
     def return_lease(self, holder: str, pool: str, band: str, slots: int) -> list[Outcome]:
         """The holder gives back slots that it had on loan and that are idle. More than it has are as many as it has."""
@@ -157,41 +160,32 @@ class Scheduler:
         starts until it fits."""
         now_s = self._now()
         reported = {r.request.id: r for r in running if self._knows(r.request.pool, r.request.band)}
-        outcomes: list[Outcome] = []
-        lent: dict[tuple[str, str], int] = {}
+        lent: dict[str, dict[str, int]] = {}
         for lease in leased:
-            lent[lease.pool, lease.band] = lent.get((lease.pool, lease.band), 0) + lease.slots
-        # Taken first and given back after, so that nothing starts on a slot that the report is about to name.
-        for run in reported.values():
-            entry = self._entries.get(run.request.id)
-            if entry is not None and entry.started_s is None:
-                self._leave(entry)
-                self._pools[entry.request.pool].withdraw(entry)
-                entry = None
-            if entry is None:
-                self._enter(self._pools[run.request.pool].adopt(run, now_s))
-        for pool in self._pools.values():
-            wanted = {band: slots for (name, band), slots in lent.items() if name == pool.name and slots > 0}
-            outcomes += pool.restore_leases(holder, wanted, now_s)
+            bands = lent.setdefault(lease.pool, {})
+            bands[lease.band] = bands.get(lease.band, 0) + max(0, lease.slots)
         for entry in list(self._holders.get(holder, {}).values()):
             if entry.started_s is not None and entry.request.id not in reported:
-                self._leave(entry)
-                outcomes += self._pools[entry.request.pool].abandon(entry, now_s)
-        return outcomes
+                self._abandon(entry)
+        for run in reported.values():
+            known = self._entries.get(run.request.id)
+            if known is not None and known.started_s is None:
+                self._abandon(known)
+                known = None
+            if known is None:
+                self._enter(self._pools[run.request.pool].adopt(run, now_s))
+        for name, pool in self._pools.items():
+            pool.restore_leases(holder, lent.get(name, {}))
+        return self._settle(now_s)
 
     def forget(self, holder: str) -> list[Outcome]:
         """The holder is gone: what it had waiting leaves, and every slot it held or had on loan is free. What its
         requests have really used is not known, so their estimates stand."""
-        now_s = self._now()
-        entries = list(self._holders.get(holder, {}).values())
-        outcomes: list[Outcome] = []
-        # Those that wait first, so that none of them is started on a slot that the others give back.
-        for entry in sorted(entries, key=lambda entry: entry.started_s is not None):
-            self._leave(entry)
-            outcomes += self._pools[entry.request.pool].abandon(entry, now_s)
+        for entry in list(self._holders.get(holder, {}).values()):
+            self._abandon(entry)
         for pool in self._pools.values():
-            outcomes += pool.restore_leases(holder, {}, now_s)
-        return outcomes
+            pool.restore_leases(holder, {})
+        return self._settle(self._now())
 
     def holders(self) -> set[str]:
         """Everybody who has anything waiting, running or on loan."""
@@ -221,6 +215,14 @@ class Scheduler:
 
     def _knows(self, pool: str, band: str) -> bool:
         return pool in self._pools and self._pools[pool].has_band(band)
+
+    def _abandon(self, entry: Entry) -> None:
+        self._leave(entry)
+        self._pools[entry.request.pool].abandon(entry)
+
+    def _settle(self, now_s: float) -> list[Outcome]:
+        """Starts and recalls what follows, only once the books are whole."""
+        return [outcome for pool in self._pools.values() for outcome in pool.settle(now_s)]
 
     def _enter(self, entry: Entry) -> None:
         self._entries[entry.request.id] = entry

@@ -134,7 +134,7 @@ class Admission:
                     await step()
                 except RouterAwayError:
                     await asyncio.sleep(RETRY_S)
-                except Exception:  # were this loop to end, no request would ever be admitted again
+                except Exception:  # noqa: BLE001 - were this loop to end, no request would ever be admitted again
                     _log.exception("the exchange with the router failed, and goes on")
                     await asyncio.sleep(RETRY_S)
 

@@ -17,7 +17,7 @@ class PoolReplicas:
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         if not handle.is_initialized:
             handle._init()
-        self._router: Any = handle._router._asyncio_router  # type: ignore[union-attr] # not in its interface
+        self._router: Any = handle._router._asyncio_router
 
     def slots(self) -> int:
         """How many requests the running replicas take at once: the sum of their `max_ongoing_requests`. Replicas that

@@ -1,6 +1,6 @@
 """The router at work: answers ingresses' calls, and does what time alone changes. Without Ray.
 
-The books are `exchange.book`'s; the deployment around it, which follows the replicas, is `deployments.router.deployment`.
+The books are `exchange.book`'s; the deployment around it, which follows the replicas, `deployments.router.deployment`.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class RouterService:
         while True:
             try:
                 self._look()
-            except Exception:  # were this to end, no request would expire and no capacity be followed
+            except Exception:  # noqa: BLE001 - were this to end, nothing would expire and no capacity be followed
                 _log.exception("the router's clockwork failed, and goes on")
             await asyncio.sleep(TICK_S)
 

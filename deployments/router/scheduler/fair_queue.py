@@ -4,9 +4,9 @@ The algorithm is the Virtual Token Counter of "Fairness in Serving Large Languag
 weights. Each tenant has a counter: the tokens it was charged, divided by its weight. The next request is that of the
 waiting tenant whose counter is lowest. A request is charged its estimate when it starts and corrected when it ends.
 
-A tenant that comes back to the queue has its counter lifted to the `floor`: the lowest counter among those waiting, as
-high as that has ever been. So idling earns no credit. (The paper lifts to the present minimum; a floor that never falls
-is the same wherever estimates are exact, and is not dragged down by a refund to somebody else.)
+A tenant that comes back to the queue has its counter lifted to the `floor`: the lowest counter among those waiting or,
+where nobody waits, the counter of the last that started; as high as that has ever been. So idling earns no credit. (In
+the paper it can fall with a refund to somebody else; one that never falls is the same wherever estimates are exact.)
 """
 
 from collections import OrderedDict
@@ -81,6 +81,8 @@ class FairQueue:
         entry = next(iter(tenant.waiting.values()))
         self._take(tenant, entry)
         self.begin(entry.request)
+        if not self._waiting:
+            self._floor = max(self._floor, tenant.counter)
         return entry
 
     def begin(self, request: Request) -> None:
@@ -107,9 +109,9 @@ class FairQueue:
         self._raise_floor()
         if not tenant.waiting:
             tenant.counter = max(tenant.counter, self._floor)
-            if not self._waiting:
-                self._floor = tenant.counter
         self._charge(tenant, tokens / weight)
+        if not self._waiting:
+            self._floor = tenant.counter
 
     def newest_of_longest(self, name: str, weight: float) -> Entry | None:
         """The request that gives up its place in a full queue to a newcomer of tenant `name`: the newest of the tenant

@@ -7,9 +7,10 @@ is idle that a waiting request may use.
 
 from collections.abc import Callable, Iterable
 
+from deployments.router.scheduler.entry import Entry
 from deployments.router.scheduler.errors import BandsChangedError, UnknownPoolError
 from deployments.router.scheduler.messages import Lease, Outcome, Recall, Request, Running, ShedReason
-from deployments.router.scheduler.pool import Entry, Pool
+from deployments.router.scheduler.pool import Pool
 from deployments.router.scheduler.settings import QosSettings
 from deployments.router.scheduler.statistics import PoolStatistics
 

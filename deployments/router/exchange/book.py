@@ -3,6 +3,7 @@
 Pure, like the scheduler: the clock is injected, and whoever owns it (`deployments.router.service`) carries the calls.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,8 +52,8 @@ class _Ingress:
     outbox: Outbox[Notice] = field(default_factory=Outbox)
     told: int = 0
     """Number of the last notice that went out in an answer; answers can be lost, so it may not have arrived."""
-    waiting: set[int] = field(default_factory=set)
-    """Tickets that wait."""
+    waiting: dict[int, str] = field(default_factory=dict)
+    """Tickets that wait, and for which pool."""
 
 
 class SlotBook:
@@ -84,7 +85,7 @@ class SlotBook:
             if report.first != 1 or not report.ops or not isinstance(report.ops[0], Open):
                 return  # `news` says that the session is not known
             ingress = self._ingresses[report.ingress] = _Ingress(
-                report.session, now, waiting=ingress.waiting if ingress else set()
+                report.session, now, waiting=ingress.waiting if ingress else {}
             )
         elif report.session < ingress.session:
             return
@@ -139,7 +140,8 @@ class SlotBook:
 
     def waiting(self) -> Mapping[str, int]:
         """Requests that wait, by pool."""
-        return {pool.name: pool.waiting for pool in self._scheduler.statistics()}
+        count = Counter(pool for ingress in self._ingresses.values() for pool in ingress.waiting.values())
+        return {pool: count[pool] for pool in self._pools}
 
     def _apply_capacity(self, pool: str) -> None:
         slots = 0 if self.settling else self._capacity[pool]
@@ -152,7 +154,7 @@ class SlotBook:
             case Ask():
                 self._ask(op, name, ingress)
             case End(ticket=ticket, tokens=tokens):
-                ingress.waiting.discard(ticket)
+                ingress.waiting.pop(ticket, None)
                 if tokens is None:
                     self._tell(self._scheduler.cancel(_id(name, ticket)))
                 else:
@@ -166,11 +168,11 @@ class SlotBook:
 
     def _ask(self, op: Ask, name: str, ingress: _Ingress) -> None:
         wanted = op.wanted
-        ingress.waiting.add(op.ticket)
+        ingress.waiting[op.ticket] = wanted.pool
         try:
             outcomes = self._scheduler.submit(_request(name, op.ticket, wanted))
         except SchedulerError:  # no such pool, or no such band
-            ingress.waiting.discard(op.ticket)
+            del ingress.waiting[op.ticket]
             self._say(name, Refused(op.ticket, "pool_gone", UNKNOWN_RETRY_AFTER_S))
             return
         self._tell(outcomes)
@@ -180,9 +182,9 @@ class SlotBook:
                 self._say(name, Lend(wanted.pool, wanted.band, lent))
 
     def _open(self, op: Open, name: str, ingress: _Ingress) -> None:
-        for ticket in ingress.waiting.difference(op.waiting):  # they left while the session before could not say so
+        for ticket in ingress.waiting.keys() - op.waiting:  # they left while the session before could not say so
+            del ingress.waiting[ticket]
             self._tell(self._scheduler.cancel(_id(name, ticket)))
-        ingress.waiting.intersection_update(op.waiting)
         running = [Running(_request(name, held.ticket, held.wanted), held.running_for_s) for held in op.held]
         leases = [Lease(lent.pool, lent.band, lent.slots) for lent in op.lent]
         outcomes = self._scheduler.restore(name, running, leases)
@@ -205,7 +207,7 @@ class SlotBook:
     def _settled(self, name: str, ticket: int) -> None:
         ingress = self._ingresses.get(name)
         if ingress is not None:
-            ingress.waiting.discard(ticket)
+            ingress.waiting.pop(ticket, None)
 
     def _say(self, name: str, notice: Notice) -> None:
         ingress = self._ingresses.get(name)

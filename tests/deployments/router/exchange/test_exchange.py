@@ -24,7 +24,7 @@ async def _settled_world(slots: int, network: Network | None = None, **fields: o
 
 
 async def _close(world: World) -> None:
-    for task in list(world.background):
+    for task in [*world.background, *world.jobs]:
         task.cancel()
     for name in list(world.ingresses):
         await world.kill_ingress(name)
@@ -262,8 +262,9 @@ def test_never_over_capacity_and_nothing_lost(
         async def kill(at_s: float, whom: str) -> None:
             await asyncio.sleep(at_s)
             if whom == "ingress":
-                await world.kill_ingress(random.choice(sorted(world.ingresses)))
+                victim = random.choice(sorted(world.ingresses))
                 world.start_ingress()
+                await world.kill_ingress(victim)
             elif world.service is not None:
                 await world.kill_router()
                 await asyncio.sleep(random.uniform(0.0, 6.0))

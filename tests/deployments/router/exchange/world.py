@@ -47,6 +47,7 @@ class World:
     lost: dict[str, bool] = field(default_factory=dict)
     most_in_use: dict[str, int] = field(default_factory=dict)
     outcomes: list[str] = field(default_factory=list)
+    jobs: dict["asyncio.Task[None]", Admission] = field(default_factory=dict)
     background: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def start_router(self) -> None:
@@ -73,7 +74,10 @@ class World:
         return admission
 
     async def kill_ingress(self, name: str) -> None:
-        await self.ingresses.pop(name).close()
+        admission = self.ingresses.pop(name)
+        await admission.close()
+        for task in [task for task, of in self.jobs.items() if of is admission]:
+            task.cancel()
 
     async def request(self, admission: Admission, wanted: Wanted, runs_s: float) -> str:
         """One request, from its arrival to its end; how it ended."""
@@ -94,8 +98,8 @@ class World:
             self.outcomes.append(await self.request(admission, wanted, runs_s))
 
         task = asyncio.get_running_loop().create_task(work())
-        self.background.add(task)
-        task.add_done_callback(self.background.discard)
+        self.jobs[task] = admission
+        task.add_done_callback(self.jobs.pop)
         return task
 
     def in_use(self, pool: str) -> int:

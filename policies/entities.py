@@ -137,6 +137,9 @@ class ApiKey(Entity):
     """Models it may use; every model where absent."""
     expires_at: Moment | None = None
     revoked: bool = False
+    previous_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What `sha256` was before the last rotation; still accepted until `previous_until`."""
+    previous_until: Moment | None = None
     demo: bool = False
     """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
 

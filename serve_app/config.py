@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deployments.models.service import make_engine
+from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -35,6 +36,9 @@ class RedisSettings(Settings):
 
     deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
     """How long one limit check may take before the policies' `on_redis_failure` decides, in milliseconds."""
+
+    audit_entries: Annotated[int, Field(ge=100, le=10_000_000)] = AUDIT_ENTRIES
+    """About how many changes of the catalogue the audit log keeps; the oldest go first."""
 
     @field_validator("url")
     @classmethod

@@ -31,6 +31,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
+        audit_entries=args.redis.audit_entries,
         settings={
             "demo": args.demo,
             "max_body_bytes": args.http.max_body_bytes,

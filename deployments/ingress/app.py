@@ -1,5 +1,7 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -27,8 +29,15 @@ _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice
 
 def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.close()  # Ray Serve ends the lifespan when a replica has served its last request
+
     app = FastAPI(
         title="Sluice",
+        lifespan=lifespan,
         summary="Rate-limited inference with OpenAI's API.",
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
@@ -40,7 +49,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = state.identify(request.headers).key.models
+        allowed = (await state.identify(request.headers)).key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
@@ -70,6 +79,8 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
 async def unready(state: IngressState) -> list[str]:
     """What keeps this ingress from serving, one sentence each."""
     problems = [] if state.has_catalogue else ["no catalogue yet: user_config of Ingress has not arrived"]
+    if not state.live.loaded:
+        problems.append("the catalogue in Redis has not been read yet")
     try:
         await state.limiter.ping()
     except StoreError as error:

@@ -52,7 +52,7 @@ class ChatCompletions:
 
     async def _serve(self, headers: Headers, receive: Receive, exchange: "_Exchange") -> None:
         state = self._state
-        identity = state.identify(headers)
+        identity = await state.identify(headers)
         require_role(identity, Role.INFERENCE)
         request = parse_chat(await read_body(headers, receive, state.settings.max_body_bytes))
         model = self._model(request, identity)

@@ -47,7 +47,7 @@ def limits_router(state: IngressState) -> APIRouter:
         model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,
     ) -> LimitsNow:
         """What is used and what is left for the caller's key. Logs nothing."""
-        identity = state.identify(request.headers)
+        identity = await state.identify(request.headers)
         charges = list(_windows_of(state, identity, model))
         try:
             decision = await state.limiter.peek(charges)

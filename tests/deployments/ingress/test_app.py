@@ -91,8 +91,8 @@ async def test_probes_may_ask_for_the_status_alone(client: httpx.AsyncClient, pa
 async def test_a_wrong_catalogue_never_replaces_one_in_use(
     client: httpx.AsyncClient, state: IngressState, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state.reconfigure({"catalogue": {"tenants": [{"name": "acme", "qos_tier": "gold"}]}})
-    state.reconfigure({})
+    await state.reconfigure({"catalogue": {"tenants": [{"name": "acme", "qos_tier": "gold"}]}})
+    await state.reconfigure({})
     assert "qos_tier 'gold' does not exist" in caplog.text
     assert "user_config.catalogue: missing" in caplog.text
     assert (await client.get("/v1/models")).status_code == 200
@@ -100,4 +100,4 @@ async def test_a_wrong_catalogue_never_replaces_one_in_use(
 
 async def test_the_first_catalogue_must_be_right(state: IngressState) -> None:
     with pytest.raises(CatalogueError):
-        state.reconfigure({"catalogue": {"tennants": []}})
+        await state.reconfigure({"catalogue": {"tennants": []}})

@@ -6,8 +6,10 @@ from ray.serve import Application
 from ray.serve.context import _get_global_client
 
 from deployments.ingress.deployment import Ingress
+from deployments.ingress.sla import SlaTarget
 from deployments.models.deployment import ModelReplica
 from deployments.router.deployment import ModelRouter
+from deployments.router.scheduler import QosSettings
 from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
 from serve_app.errors import DemoExposedError
 from serve_app.redis_actor import ensure_embedded_redis
@@ -27,7 +29,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
     application: Application = ingress.bind(
-        router.bind(pools),
+        router.bind(pools, args.qos.model_dump(include=set(QosSettings.model_fields))),
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
@@ -37,7 +39,9 @@ def bind_graph(args: ApplicationArgs) -> Application:
             "max_body_bytes": args.http.max_body_bytes,
             "request_deadline_s": args.http.request_deadline_s,
             "ratelimit_headers": args.http.ratelimit_headers,
+            "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
         },
+        longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
     )
     return application
 

@@ -1,14 +1,16 @@
 """What the ingress's routes share: the services they use and the catalogue as it is now."""
 
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
 
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.errors import unavailable
+from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
@@ -32,6 +34,8 @@ class IngressSettings:
     max_body_bytes: int = 1 << 20
     request_deadline_s: float = 600.0
     ratelimit_headers: Style = "both"
+    sla: Mapping[str, SlaTarget] = field(default_factory=dict)
+    """By QoS tier."""
 
 
 class IngressState:
@@ -44,6 +48,7 @@ class IngressState:
         self.live = live
         self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
+        self.sla = SlaBook(time.monotonic)
         self.has_catalogue = False
 
     @property
@@ -72,6 +77,7 @@ class IngressState:
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
         await self.imports.close()
+        await self.pools.close()
         await self.live.close()
         await self.live.store.close()
         await self.settlement.close()

@@ -36,8 +36,11 @@ ANSWER_S = 1.0
 class RouterPools:
     """`Pools` by the ModelRouter deployment."""
 
-    def __init__(self, router: DeploymentHandle[Any], ingress: str, longest_waits_s: Mapping[str, float]) -> None:
-        """`ingress`: a name that no other process has had. `longest_waits_s`: of each band."""
+    def __init__(
+        self, router: DeploymentHandle[Any], ingress: str, longest_waits_s: Mapping[str, float] | None
+    ) -> None:
+        """`ingress`: a name that no other process has had. `longest_waits_s`: of each band; None where nobody queues
+        here, and Ray Serve's own queues hold what waits."""
         self._router = router
         self._ingress, self._longest_waits_s = ingress, longest_waits_s
         self._admission: Admission | None = None
@@ -46,16 +49,25 @@ class RouterPools:
         self._answered: set[str] = set()
 
     @property
-    def admission(self) -> Admission:
-        if self._admission is None:  # not in the constructor, which has no event loop
+    def admission(self) -> Admission | None:
+        """The exchange with the router; None where nobody queues here."""
+        if self._admission is None and self._longest_waits_s is not None:
+            # Not in the constructor, which has no event loop.
             self._admission = Admission(self._ingress, self._exchange, time.monotonic, self._longest_waits_s)
         return self._admission
 
     async def admit(self, wanted: Wanted) -> Slot:
-        return await self.admission.admit(wanted)
+        admission = self.admission
+        return Slot(wanted, 0.0, None, None) if admission is None else await admission.admit(wanted)
 
     def release(self, slot: Slot, tokens: int | None) -> None:
-        self.admission.release(slot, tokens)
+        if self._admission is not None:
+            self._admission.release(slot, tokens)
+
+    async def close(self) -> None:
+        """Ends the exchange with the router."""
+        if self._admission is not None:
+            await self._admission.close()
 
     async def call(self, pool: str, method: str, argument: Any) -> Any:
         handle = (await self._table(pool))[0]
@@ -73,7 +85,8 @@ class RouterPools:
             pieces.cancel()
 
     async def unready(self) -> list[str]:
-        self.admission.start()
+        if self.admission is not None:
+            self.admission.start()
         problems = []
         try:
             async with asyncio.timeout(PROBE_S):

@@ -66,5 +66,8 @@ class Pools(Protocol):
     def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
         """A reply in pieces. Closing the iterator cancels the call on the replica."""
 
+    async def close(self) -> None:
+        """Ends what goes on in the background."""
+
     async def unready(self) -> list[str]:
         """What keeps the pools from serving, one sentence each; empty when they can."""

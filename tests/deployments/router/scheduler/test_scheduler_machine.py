@@ -260,7 +260,9 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def report_of(self, holder: str) -> tuple[list[Running], list[Lease]]:
         running = [Running(r) for pool in self.pools.values() for r in pool.running.values() if r.holder == holder]
-        lent = [(n, band, slots) for n, p in self.pools.items() for (who, band), slots in p.lent.items() if who == holder]
+        lent = [
+            (n, band, slots) for n, p in self.pools.items() for (who, band), slots in p.lent.items() if who == holder
+        ]
         return running, [Lease(*lease) for lease in lent]
 
     def drop(self, holder: str) -> None:

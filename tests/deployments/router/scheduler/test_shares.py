@@ -25,9 +25,7 @@ def of(*shares: tuple[float, float]) -> list[BandSettings]:
         ([(0.4, 1.0), (0.4, 0.5)], 0, [(0, 0), (0, 0)]),
     ],
 )
-def test_shares_become_slots(
-    shares: list[tuple[float, float]], capacity: int, slots: list[tuple[int, int]]
-) -> None:
+def test_shares_become_slots(shares: list[tuple[float, float]], capacity: int, slots: list[tuple[int, int]]) -> None:
     assert whole_slots(of(*shares), capacity) == slots
 
 

@@ -124,6 +124,7 @@ class ChatCompletions:
                     wait_s,
                 )
             )
+            used.ran = True
             call = _call(request, model, max_tokens)
             exchange.headers.append((b"x-sluice-model", model.name.encode()))
             if request.stream:
@@ -238,7 +239,7 @@ class _Used:
     """What a request has used, as far as it is known."""
 
     def __init__(self, input_tokens: int) -> None:
-        self.ran = True
+        self.ran = False
         self.reported = False
         self.input_tokens = input_tokens
         self.output_tokens = 0

@@ -41,6 +41,9 @@ from deployments.router.scheduler import (
     Started,
 )
 
+NOW_S = 0.001
+"""What a request gets that will not wait at all: it starts if a slot is free. At its deadline it would be too late."""
+
 
 @dataclass(slots=True)
 class _Ingress:
@@ -236,5 +239,5 @@ def _request(ingress: str, ticket: int, wanted: Wanted) -> Request:
         tenant=wanted.tenant,
         cost_tokens=wanted.tokens,
         weight=wanted.weight,
-        deadline_in_s=wanted.wait_s,
+        deadline_in_s=max(wanted.wait_s, NOW_S),
     )

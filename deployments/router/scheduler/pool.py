@@ -150,9 +150,8 @@ class Pool:
 
     def lease(self, holder: str, band_name: str, slots: int) -> int:
         band = self._band(band_name)
+        # A slot that is free is one that nobody who waits may use: whoever waits is at its cap, this band perhaps too.
         free = self._capacity - self._used
-        if len(band.queue) or free <= 0 or self._someone_could_start():
-            return 0
         granted = min(slots, self.settings.lease_block, (free + 1) // 2, band.cap_slots - band.used)
         if granted <= 0:
             return 0

@@ -237,8 +237,14 @@ def test_a_clock_that_goes_backwards_stands_still() -> None:
     at.after(10)
     at.submit(deadline_in_s=5.0)
     at.after(-60)
+    at.submit(deadline_in_s=5.0)
+    at.after(10)
     assert at.scheduler.expire() == []
     assert at.complete("r1") == [Started("r2", "h1", POOL, "standard", 0.0)]
+    at.after(54.9)
+    assert at.scheduler.expire() == []
+    at.after(0.1)
+    assert shed(at.scheduler.expire()) == [("r3", "queue_timeout")]
 
 
 def test_cancelling_one_that_waits() -> None:

@@ -32,6 +32,13 @@ class CatalogueError(PoliciesError, ValueError):
         self.problems = problems
 
 
+class UnknownDecisionError(PoliciesError):
+    """No such decision is remembered: it was never made, was another owner's, or its time is over."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"decision {identifier!r} is not known here: it has run out, or was made with another API key")
+
+
 class CatalogueChangeError(PoliciesError):
     """Base: a change of the catalogue was refused, and nothing was changed. It names the value and the fix."""
 

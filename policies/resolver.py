@@ -114,6 +114,11 @@ class Resolver:
         """The model with this name or alias."""
         return self._models.get(name)
 
+    @property
+    def policies(self) -> list[RateLimitPolicy]:
+        """All policies, in the catalogue's order."""
+        return self._policies.in_order()
+
     def policy(self, name: str) -> RateLimitPolicy | None:
         """The policy with this name."""
         return self._policies.get(name)

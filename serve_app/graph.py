@@ -29,17 +29,19 @@ def bind_graph(args: ApplicationArgs) -> Application:
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
     application: Application = ingress.bind(
-        router.bind(pools, args.qos.model_dump(include=set(QosSettings.model_fields))),
+        router.bind(
+            pools,
+            qos=args.qos.model_dump(include=set(QosSettings.model_fields)),
+            slots_each={model.name: model.slots for model in args.models if model.slots is not None},
+        ),
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
         audit_entries=args.redis.audit_entries,
         settings={
             "demo": args.demo,
-            "max_body_bytes": args.http.max_body_bytes,
-            "request_deadline_s": args.http.request_deadline_s,
-            "ratelimit_headers": args.http.ratelimit_headers,
             "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
+            **args.http.model_dump(),
         },
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
     )

@@ -1,6 +1,6 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,15 +11,25 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.ingress.errors import HttpError
+from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.decisions import decisions_request_schemas, decisions_router
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
 from deployments.ingress.openai_schema import ChatCompletionRequest
 from deployments.ingress.state import IngressState
 from policies import StoreError
+
+EXPOSED = (
+    *("x-request-id", "x-sluice-model", "etag", "location", "retry-after", "retry-after-ms", "x-should-retry"),
+    *("ratelimit", "ratelimit-policy"),
+    *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
+)
+"""Headers of replies that a page of another origin may read."""
 
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
@@ -44,12 +54,14 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     )
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
     app.include_router(limits_router(state))
+    app.include_router(decisions_router(state))
+    app.include_router(admin_router(state))
     _add_errors(app)
 
     @app.get("/v1/models", tags=["inference"], operation_id="listModels")
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = (await state.identify(request.headers)).key.models
+        allowed = (await state.identify(request.scope)).key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
@@ -73,7 +85,19 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         return HTMLResponse(_LANDING)
 
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
-    return RequestIds(app) if request_ids else app
+    served: ASGIApp = RequestIds(app) if request_ids else app
+    return _shared(served, state.settings.cors_origins) if state.settings.cors_origins else served
+
+
+def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Lets pages of these origins use the API. They send a key as any other client does: there is no cookie."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
 
 
 async def unready(state: IngressState) -> list[str]:
@@ -104,11 +128,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path = redacted(request.url.path)
         if error.status_code == 404:
             return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
         if error.status_code == 405:
-            allow = dict(error.headers or {})
+            allow = {"allow": ", ".join(_methods(app, request))}
             return respond(
                 HttpError(405, "method_not_allowed", f"{path!r} does not take {request.method}.", headers=allow)
             )
@@ -120,6 +144,12 @@ def _add_errors(app: FastAPI) -> None:
         return respond(HttpError(500, "internal_error", "Something failed here; the server's log says more."))
 
 
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What can be done at the request's path: its routes each know of their own method only."""
+    scopes = ({**request.scope, "method": method} for method in ("GET", "HEAD", "POST", "PUT", "DELETE"))
+    return [each["method"] for each in scopes if any(route.matches(each)[0] is Match.FULL for route in app.routes)]
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -128,6 +158,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schemas |= {**decisions_request_schemas(), **admin_request_schemas()}
         schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]

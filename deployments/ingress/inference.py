@@ -16,11 +16,12 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import require_role
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
 from deployments.ingress.http import EVENT_STREAM, JSON, ClientGoneError, RawHeaders, read_body, send_error, send_reply
 from deployments.ingress.openai_schema import ChatCompletionRequest, parse_chat
-from deployments.ingress.routes import may_use, route
+from deployments.ingress.routes import route
 from deployments.ingress.state import IngressState
 from deployments.router.contract import (
     AdmissionError,
@@ -29,10 +30,8 @@ from deployments.router.contract import (
     QueueTimeoutError,
     Wanted,
 )
-from policies import CostExceedsLimitError, Decision, StoreError
 from policies.entities import Model, Role, Unit
 from policies.http import ratelimit_headers, retry_headers
-from policies.resolver import Identity
 
 BYTES_PER_TOKEN = 3
 """For estimating a prompt's tokens before the engine has counted them; texts rarely have fewer bytes a token."""
@@ -58,7 +57,7 @@ class ChatCompletions:
         exchange = _Exchange(send)
         try:
             async with asyncio.timeout(self._state.settings.request_deadline_s):
-                await self._serve(Headers(scope=scope), receive, exchange)
+                await self._serve(scope, receive, exchange)
         except HttpError as error:
             self._failed(exchange, error)
             await exchange.fail(error)
@@ -74,12 +73,12 @@ class ChatCompletions:
         if identity is not None and (error.status >= 500 or error.code in ("queue_full", "queue_timeout")):
             self._state.sla.failed(identity.tenant, identity.qos_tier)
 
-    async def _serve(self, headers: Headers, receive: Receive, exchange: "_Exchange") -> None:
-        state = self._state
-        identity = exchange.identity = await state.identify(headers)
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        state, headers = self._state, Headers(scope=scope)
+        identity = exchange.identity = await state.identify(scope)
         require_role(identity, Role.INFERENCE)
         request = parse_chat(await read_body(headers, receive, state.settings.max_body_bytes))
-        chain = route(state.resolver, identity, self._model(request, identity), random.random)
+        chain = route(state.resolver, identity, model_for(state, identity, request.model), random.random)
         ready_to_wait_until = time.monotonic() + _queue_timeout_s(headers, state.settings.request_deadline_s)
         answer: HttpError | None = None
         for model in chain:
@@ -106,7 +105,12 @@ class ChatCompletions:
         max_tokens = min(request.reply_cap or model.max_output_tokens, model.max_output_tokens)
         input_tokens = _estimate_input_tokens(request)
         exchange.undoing = None
-        decision = await self._acquire(identity, model, input_tokens, max_tokens)
+        try:
+            with refusals():
+                charges = state.resolver.charges(identity, model, costs_of(input_tokens, max_tokens))
+                decision = await state.limiter.acquire(charges)
+        except HttpError as error:
+            raise _UnservedError(error, denied=True) from error
         exchange.headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
         if not decision.allowed:
             raise _UnservedError(rate_limited(decision), denied=True)
@@ -150,33 +154,6 @@ class ChatCompletions:
                 state.settlement.end(decision, used.actual())
             else:
                 exchange.undoing = state.settlement.undo(decision)
-
-    def _model(self, request: ChatCompletionRequest, identity: Identity) -> Model:
-        model = self._state.resolver.model(request.model)
-        if model is None:
-            raise HttpError(
-                404, "model_not_found", f"The model {request.model!r} does not exist: GET /v1/models.", param="model"
-            )
-        if not may_use(identity, model):
-            raise HttpError(403, "model_not_allowed", f"This API key may not use {model.name!r}.", param="model")
-        return model
-
-    async def _acquire(self, identity: Identity, model: Model, input_tokens: int, max_tokens: int) -> Decision:
-        costs = {
-            Unit.REQUESTS: 1,
-            Unit.CONCURRENT_REQUESTS: 1,
-            Unit.INPUT_TOKENS: input_tokens,
-            Unit.OUTPUT_TOKENS: max_tokens,
-            Unit.TOTAL_TOKENS: input_tokens + max_tokens,
-        }
-        charges = self._state.resolver.charges(identity, model, costs)
-        try:
-            return await self._state.limiter.acquire(charges)
-        except CostExceedsLimitError as error:
-            never = HttpError(400, "request_exceeds_limit", f"{error}.", policy=error.policy)
-            raise _UnservedError(never, denied=True) from error
-        except StoreError as error:
-            raise unavailable("limits_unavailable", "Rate limits cannot be checked now.") from error
 
     async def _stream(self, model: Model, call: dict[str, Any], used: "_Used", exchange: "_Exchange") -> None:
         async with aclosing(cast(Any, self._state.pools.stream(model.pool_name, "chat_stream", call))) as pieces:

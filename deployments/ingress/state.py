@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from deployments.ingress.authentication import authenticate
+from deployments.ingress.authentication import authenticate, look_up, presented_key, usable
+from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
+from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
 from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.router.contract import Pools
 from policies import Limiter
@@ -20,6 +23,7 @@ from policies.catalogue.listing import Listing
 from policies.catalogue.live import LiveCatalogue
 from policies.errors import CatalogueError
 from policies.http import Style
+from policies.remembered import Remembered
 from policies.resolver import Identity, Resolver
 from policies.settlement import Settlement
 
@@ -36,6 +40,9 @@ class IngressSettings:
     ratelimit_headers: Style = "both"
     sla: Mapping[str, SlaTarget] = field(default_factory=dict)
     """By QoS tier."""
+    failed_authentications_per_minute: int = 30
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    cors_origins: tuple[str, ...] = ()
 
 
 class IngressState:
@@ -49,6 +56,9 @@ class IngressState:
         self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
         self.sla = SlaBook(time.monotonic)
+        self.remembered = Remembered(limiter, self.settlement)
+        self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
         self.has_catalogue = False
 
     @property
@@ -83,8 +93,23 @@ class IngressState:
         await self.settlement.close()
         await self.limiter.close()
 
-    async def identify(self, headers: Headers) -> Identity:
-        """Who sent these headers, or a 401. A key that was used before costs no question to Redis."""
+    async def identify(self, scope: Scope) -> Identity:
+        """Who makes this request, or a 401. A key that was used before costs no question to Redis."""
+        self._require_catalogue()
+        presented = presented_key(Headers(scope=scope).get("authorization"))
+        attempts = self._failed.of(self._addresses.of(scope))
+        return await authenticate(presented, self.live, attempts, demo=self.settings.demo)
+
+    async def identify_forwarded(self, key: str) -> Identity:
+        """Who sent this key to somebody that we trust, or a 401."""
+        self._require_catalogue()
+        return await authenticate(key, self.live, UNLIMITED, demo=self.settings.demo)
+
+    async def identify_named(self, key_id: str) -> Identity:
+        """Who has the key with this id, if it may be used, or a 401."""
+        self._require_catalogue()
+        return usable(await look_up(self.live, key_id), demo=self.settings.demo)
+
+    def _require_catalogue(self) -> None:
         if not self.live.loaded:
             raise unavailable("catalogue_unavailable", "The catalogue has not been read from Redis yet.")
-        return await authenticate(headers.get("authorization"), self.live, demo=self.settings.demo)

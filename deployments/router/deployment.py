@@ -26,8 +26,12 @@ from deployments.router.service import RouterService
 class ModelRouter:
     """Single writer of its pools."""
 
-    def __init__(self, pools: dict[str, DeploymentHandle[Any]], qos: dict[str, Any]) -> None:
-        self._pools = pools
+    def __init__(
+        self, pools: dict[str, DeploymentHandle[Any]], qos: dict[str, Any], slots_each: dict[str, int] | None = None
+    ) -> None:
+        """`qos`: fields of `QosSettings`. `slots_each`: by pool, how many requests a replica works on at once, where
+        those are fewer than its `max_ongoing_requests`."""
+        self._pools, self._slots_each = pools, slots_each or {}
         self._book = SlotBook(pools, QosSettings.model_validate(qos), time.monotonic)
         self._service: RouterService | None = None
 
@@ -49,5 +53,5 @@ class ModelRouter:
 
     def _running(self) -> RouterService:
         if self._service is None:  # not in the constructor, which has no event loop
-            self._service = RouterService(self._book, Replicas(self._pools).exchange)
+            self._service = RouterService(self._book, Replicas(self._pools, self._slots_each).exchange)
         return self._service

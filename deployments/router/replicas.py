@@ -14,16 +14,21 @@ from ray.serve.handle import DeploymentHandle
 class PoolReplicas:
     """The replicas of one pool, through a handle that no request goes through."""
 
-    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+    def __init__(self, handle: DeploymentHandle[Any], slots_each: int | None) -> None:
         if not handle.is_initialized:
             handle._init()
+        self._slots_each = slots_each
         self._router: Any = handle._router._asyncio_router
 
     def slots(self) -> int:
-        """How many requests the running replicas take at once: the sum of their `max_ongoing_requests`. Replicas that
-        start, stop or have died are not among them."""
+        """How many requests the running replicas take at once: their `max_ongoing_requests`, or fewer where the
+        configuration says so. Replicas that start, stop or have died are not among them."""
         chooser = self._router.request_router
-        return sum(replica.max_ongoing_requests for replica in list(chooser.curr_replicas.values())) if chooser else 0
+        most = self._slots_each
+        if chooser is None:
+            return 0
+        each = [replica.max_ongoing_requests for replica in list(chooser.curr_replicas.values())]
+        return sum(each) if most is None else sum(min(most, slots) for slots in each)
 
     def tell_waiting(self, requests: int, *, no_replicas: bool) -> None:
         """So many requests wait for this pool. Serve's autoscaling counts them as it counts those in its own queues."""
@@ -36,8 +41,8 @@ class PoolReplicas:
 class Replicas:
     """All pools."""
 
-    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]]) -> None:
-        self._pools = {name: PoolReplicas(handle) for name, handle in handles.items()}
+    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]], slots_each: Mapping[str, int]) -> None:
+        self._pools = {name: PoolReplicas(handle, slots_each.get(name)) for name, handle in handles.items()}
 
     def exchange(self, waiting: Mapping[str, int]) -> dict[str, int]:
         """Tells how many wait, learns how many slots there are."""

@@ -32,6 +32,7 @@ from deployments.router.contract import (
 )
 from policies.entities import Model, Role, Unit
 from policies.http import ratelimit_headers, retry_headers
+from policies.resolver import Identity
 
 BYTES_PER_TOKEN = 3
 """For estimating a prompt's tokens before the engine has counted them; texts rarely have fewer bytes a token."""

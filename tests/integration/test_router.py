@@ -157,7 +157,7 @@ async def test_a_client_that_leaves_the_queue_costs_nothing(drills: Drills, clie
 async def test_the_router_is_killed(drills: Drills, client: httpx.AsyncClient) -> None:
     async with client:
         # Longer than it takes until a new router grants again, so that it must learn of them.
-        running = [asyncio.create_task(ask(client, "standard", 12_000, "before")) for _ in range(3)]
+        running = [asyncio.create_task(ask(client, "standard", 20_000, "before")) for _ in range(3)]
         await asyncio.sleep(1.0)
         (victim,) = drills.replicas("ModelRouter")
         victim.kill()

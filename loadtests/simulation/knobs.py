@@ -39,10 +39,10 @@ def used(result: Result, band: str) -> list[tuple[float, float]]:
     return [(sample.at_s / 60, sample.used[band]) for sample in result.samples]
 
 
-def stacked(result: Result, title: str, height: int = 260) -> Panel:
+def stacked(result: Result, title: str, says: str, height: int = 280) -> Panel:
     """Slots in use by band over time, the highest band on top."""
     layers = [Series(band, COLOURS[band], used(result, band)) for band in reversed(result.bands)]
-    return Panel(title, "minutes", "slots", layers, stacked=True, height=height, most=SLOTS)
+    return Panel(title, says, "minutes", "slots", layers, stacked=True, height=height, most=SLOTS)
 
 
 def smooth(points: list[tuple[float, float]], width: int = 15) -> list[tuple[float, float]]:
@@ -61,18 +61,24 @@ def precedence() -> list[Panel]:
         stream("premium", 2.0, from_s=240, until_s=420),
     )
     result = simulate(settings(premium={}, standard={}, batch={"longest_wait": "1h"}), sources)
-    return [stacked(result, "Precedence: higher bands take what falls free; batch has the rest")]
+    return [
+        stacked(
+            result,
+            "Precedence",
+            "No reserves: what falls free goes to the highest band that waits; batch has the rest.",
+        )
+    ]
 
 
 def reserve() -> list[Panel]:
-    sources = (flood("premium", 120, 420), flood("batch"))
+    sources = (stream("premium", 5.0, from_s=120, until_s=420), flood("batch"))
     lines = []
     for share, colour in ((0.0, OTHERS[4]), (0.125, OTHERS[1]), (0.25, OTHERS[0])):
-        patient = {"longest_wait": "1h"}
-        result = simulate(settings(premium=patient, batch={**patient, "reserve": share}), sources)
+        qos = settings(premium={"longest_wait": "10s"}, batch={"longest_wait": "1h", "reserve": share})
+        result = simulate(qos, sources)
         lines.append(Series(f"batch with reserve {share:g}", colour, used(result, "batch")))
-    title = "Reserve: slots of batch while premium alone could fill the pool (minutes 2 to 7)"
-    return [Panel(title, "minutes", "slots", lines, most=SLOTS)]
+    says = "Slots of batch. In minutes 2 to 7 premium asks for twice the pool; batch always asks for all of it."
+    return [Panel("Reserve", says, "minutes", "slots", lines, most=SLOTS)]
 
 
 def cap() -> list[Panel]:
@@ -85,57 +91,56 @@ def cap() -> list[Panel]:
         slots.append((share, sum(record.held_slot_s for record in result.bands.values()) / 3_600))
     return [
         Panel(
-            "Cap: longest wait of premium (p99) by the cap of batch, batch always asking for more",
+            "Cap",
+            "How long premium waits (p99) by the cap of batch; batch always asks for more, premium for a quarter.",
             "cap of batch",
             "seconds",
             [Series("premium p99 wait", COLOURS["premium"], waits)],
-            height=240,
-            ticks_x=shares,
+            height=270,
         ),
         Panel(
-            "... and what it costs: slots in use on average",
+            "What the cap costs",
+            "Slots in use on average, of 16: what a cap keeps from batch is idle while premium does not need it.",
             "cap of batch",
             "slots",
             [Series("slots in use, of 16", COLOURS["batch"], slots)],
-            height=240,
+            height=270,
             most=SLOTS,
-            ticks_x=shares,
         ),
     ]
 
 
 def queue_bound() -> list[Panel]:
-    queues, waits = [], []
+    queues = []
     for bound, colour in ((10, OTHERS[0]), (40, OTHERS[1]), (400, OTHERS[4])):
         qos = settings(standard={"queue_bound": bound, "longest_wait": "1h"})
-        burst = stream("standard", 5.0, tenant="burst", from_s=60, until_s=180)
+        burst = stream("standard", 5.0, from_s=60, until_s=180)
         result = simulate(qos, (stream("standard", 1.0), burst))
         record = result.bands["standard"]
         queues.append(
             Series(
-                f"bound {bound}",
+                f"{bound}",
                 colour,
                 [(sample.at_s / 60, sample.waiting["standard"]) for sample in result.samples],
-                note=f"{sum(record.shed.values())} shed, longest wait {max(record.waited_s):.0f} s",
+                note=f"{sum(record.shed.values())} shed, up to {max(record.waited_s):.0f} s",
             )
         )
-        waits.append(max(record.waited_s))
-    title = "Queue bound: requests waiting; a burst of more than twice the capacity (minutes 1 to 3)"
-    return [Panel(title, "minutes", "requests", queues)]
+    says = "Requests waiting, by bound. In minutes 1 to 3 more than twice as many come as the pool can serve."
+    return [Panel("Queue bound", says, "minutes", "requests", queues)]
 
 
 def longest_wait() -> list[Panel]:
     lines = []
     for wait, colour in (("5s", OTHERS[0]), ("20s", OTHERS[1]), ("1h", OTHERS[4])):
         qos = settings(standard={"queue_bound": 10_000, "longest_wait": wait})
-        burst = stream("standard", 5.0, tenant="burst", from_s=60, until_s=180)
+        burst = stream("standard", 5.0, from_s=60, until_s=180)
         result = simulate(qos, (stream("standard", 1.0), burst))
         record = result.bands["standard"]
         starts = sorted(zip(record.arrived_s, record.waited_s, strict=True))
         points = smooth([(at_s / 60, waited_s) for at_s, waited_s in starts], 5)
         lines.append(Series(f"longest wait {wait}", colour, points, note=f"{sum(record.shed.values())} given up"))
-    title = "Longest wait: how long those waited that were served, by when they came; the same burst"
-    return [Panel(title, "minutes", "seconds", lines)]
+    says = "How long those waited that were served, by when they came; the same burst in minutes 1 to 3."
+    return [Panel("Longest wait", says, "came at minute", "seconds", lines, span_x=(0, MINUTES))]
 
 
 def weight() -> list[Panel]:
@@ -149,8 +154,10 @@ def weight() -> list[Panel]:
         Series(source.tenant, colour, [(s.at_s / 60, s.tokens[source.tenant] / 1_000) for s in result.samples])
         for source, colour in zip(sources, OTHERS, strict=False)
     ]
-    title = "Weight: tokens served, in thousands. The third comes after four minutes, and has no credit from them"
-    return [Panel(title, "minutes", "thousands of tokens", lines)]
+    says = (
+        "Tokens served to three tenants that always ask for more. The third comes after four minutes, without credit."
+    )
+    return [Panel("Weight", says, "minutes", "thousands of tokens", lines)]
 
 
 def tiers() -> list[Panel]:
@@ -158,15 +165,17 @@ def tiers() -> list[Panel]:
         stream(band, 1.0, tenant=f"{band} users", from_s=60, until_s=360)
         for band in ("internal", "premium", "standard", "batch")
     )
-    result = simulate(QosSettings(), sources)
+    result = simulate(QosSettings(), sources, minutes=8)
     waits = []
     for band, record in result.bands.items():
         starts = sorted(zip(record.arrived_s, record.waited_s, strict=True))
         waits.append(Series(band, COLOURS[band], smooth([(at_s / 60, waited) for at_s, waited in starts], 5)))
-    title = "Tiers: waits of the same traffic in every band, together more than the pool can do (minutes 1 to 6)"
+    says = "The same traffic in every band, together more than the pool can do, in minutes 1 to 6; default settings."
     return [
-        Panel(title, "came at minute", "seconds waited", waits),
-        stacked(result, "... and who had the slots: each at least its reserve, the rest from the top down"),
+        Panel("Tiers", says, "came at minute", "seconds waited", waits, span_x=(0, 8)),
+        stacked(
+            result, "Who had the slots", "Each band at least its reserve while it asks, the rest from the top down."
+        ),
     ]
 
 

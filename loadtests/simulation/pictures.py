@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loadtests.simulation import svg
-from loadtests.simulation.day import SLOTS
+from loadtests.simulation.day import BATCH_OVERLOAD, SLOTS
 from loadtests.simulation.knobs import SCENES
 from loadtests.simulation.pool import Result
 from loadtests.simulation.svg import COLOURS, Panel, Series
@@ -38,7 +38,8 @@ def draw_day(results: dict[str, Result], folder: Path = FOLDER) -> Path:
     hours = max(sample.at_s for sample in samples) / 3_600
     panels = [
         Panel(
-            f"{hours:.0f} hours on {SLOTS} slots: who uses them",
+            f"{hours:.0f} hours on {SLOTS} slots",
+            f"Who uses them: everybody there, batch asking for {BATCH_OVERLOAD:g} times the pool.",
             "hour",
             "slots",
             layers,
@@ -47,7 +48,8 @@ def draw_day(results: dict[str, Result], folder: Path = FOLDER) -> Path:
             most=SLOTS,
         ),
         Panel(
-            "Premium's time to the first token: how many per cent take at most so long",
+            "Premium's time to the first token",
+            "How many per cent of its requests take at most so long.",
             "seconds",
             "per cent",
             tails,

@@ -121,6 +121,9 @@ class Simulation:
                 self._take(self._scheduler.expire())
             else:
                 self._handle(heappop(self._events)[2])
+        while next_sample_s <= until_s:
+            self._sample(next_sample_s)
+            next_sample_s += self._sample_s
         return self.result
 
     def _handle(self, event: _Event) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil
 from pathlib import Path
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 860, 70, 24, 78, 46
-STEPS = (1, 2, 2.5, 5)
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 860, 70, 24, 98, 46
+STEPS = (1, 2, 2.5, 4, 5)
 
 COLOURS = {"internal": "#7b3294", "premium": "#c2570c", "standard": "#2b6cb0", "batch": "#8a94a3"}
 """Of the bands, the same in every picture."""
@@ -34,6 +35,8 @@ class Panel:
     """One chart of a picture."""
 
     title: str
+    says: str
+    """A line below the title: what there is to see."""
     x_label: str
     y_label: str
     series: Sequence[Series]
@@ -43,8 +46,8 @@ class Panel:
     """Upper end of the y axis; by the data where absent."""
     limit: tuple[float, str] | None = None
     """A horizontal line, and what it says."""
-    ticks_x: tuple[float, ...] | None = None
-    """Where the x axis is marked; at round steps where absent."""
+    span_x: tuple[float, float] | None = None
+    """Ends of the x axis; by the data where absent."""
 
 
 def write(path: Path, description: str, panels: Sequence[Panel]) -> None:
@@ -64,8 +67,8 @@ def write(path: Path, description: str, panels: Sequence[Panel]) -> None:
 
 def _panel(panel: Panel, top: int) -> list[str]:
     layers = _stack(panel.series) if panel.stacked else [series.points for series in panel.series]
-    left = min(x for points in layers for x, _ in points)
-    right = max(x for points in layers for x, _ in points)
+    every_x = [x for points in layers for x, _ in points]
+    left, right = panel.span_x or (min(every_x), max(every_x))
     highest = max([y for points in layers for _, y in points] + ([panel.limit[0]] if panel.limit else []))
     step_y = round_step((panel.most or highest) or 1, 5)
     most = panel.most or step_y * (int(highest / step_y) + 1)
@@ -76,13 +79,14 @@ def _panel(panel: Panel, top: int) -> list[str]:
         return LEFT + across * (WIDTH - LEFT - RIGHT), plot_bottom - min(y, most) / most * (plot_bottom - plot_top)
 
     out = [f'<text x="{LEFT}" y="{top + 26}" font-size="16" font-weight="600">{escape(panel.title)}</text>']
-    out += _legend(panel, top + 48)
+    out.append(_text(LEFT, top + 46, panel.says, "start"))
+    out += _legend(panel, top + 68)
     for n in range(int(most / step_y + 1e-9) + 1):
         x, y = at(left, n * step_y)
         out.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#dfe4ea"/>')
         out.append(_text(x - 8, y + 4, _number(n * step_y), "end"))
     step_x = round_step(right - left or 1, 9)
-    marks = panel.ticks_x or [left + n * step_x for n in range(int((right - left) / step_x + 1e-9) + 1)]
+    marks = [n * step_x for n in range(ceil(left / step_x - 1e-9), int(right / step_x + 1e-9) + 1)]
     out += [_text(at(x, 0)[0], plot_bottom + 17, _number(x), "middle") for x in marks]
     out.append(_text((LEFT + WIDTH - RIGHT) / 2, plot_bottom + 36, panel.x_label, "middle"))
     out.append(_text(12, plot_top - 12, panel.y_label, "start"))

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from policies.entities import Match, RateLimitPolicy
-from serve_app.config import ApplicationArgs, EngineSettings, HttpSettings, ModelSettings, RedisSettings
+from policies.entities import Match, Model, RateLimitPolicy
+from serve_app.config import (
+    ApplicationArgs,
+    EngineSettings,
+    HttpSettings,
+    ModelSettings,
+    QosArgs,
+    RedisSettings,
+    SlaSettings,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -21,6 +29,9 @@ DOCS = Path(__file__).parent.parent / "docs"
         (HttpSettings, "configuration.md"),
         (ModelSettings, "configuration.md"),
         (EngineSettings, "configuration.md"),
+        (QosArgs, "configuration.md"),
+        (SlaSettings, "routing.md"),
+        (Model, "configuration.md"),
     ],
 )
 def test_every_field_is_documented(model: type[BaseModel], page: str) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter
 
 from deployments.ingress.admin.audit import add_audit
-from deployments.ingress.admin.documentation import request_schemas
 from deployments.ingress.admin.dry_run import DryRunRequest, add_dry_run
 from deployments.ingress.admin.entities import add_plain
 from deployments.ingress.admin.explain import add_explain
@@ -16,6 +15,7 @@ from deployments.ingress.admin.requests import REQUESTS
 from deployments.ingress.admin.routing import admin_route
 from deployments.ingress.admin.service import Entities
 from deployments.ingress.admin.usage import add_usage
+from deployments.ingress.documentation import request_schemas
 from deployments.ingress.state import IngressState
 
 __all__ = ["admin_request_schemas", "admin_router"]

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test bench-limiter simulate check format lock clean
+.PHONY: help run test bench-limiter bench-catalogue simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ check: $(INSTALLED) ## formatter, linter and types, as CI runs them
 bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; installs them)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench.limiter
+
+bench-catalogue: $(INSTALLED) ## what a million keys and ten thousand policies cost (three minutes)
+	@$(BIN)/python -m loadtests.bench.catalogue
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

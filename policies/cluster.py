@@ -88,9 +88,15 @@ class ClusterStore:
 
     async def ping(self) -> None:
         """Returns when every primary answers; raises `StoreError` where one does not within the deadline."""
-        await self._address_of(0, asyncio.get_running_loop().time() + self._deadline_s)
-        primaries = {(node.host, int(node.port)) for node in self._redis.get_primaries()}
-        await asyncio.gather(*(self._node(address).ping() for address in primaries))
+        await asyncio.gather(*(node.ping() for _, node in await self.primaries()))
+
+    async def primaries(self, tag: str | None = None) -> list[tuple[str, RedisStore]]:
+        """Every node that has keys (with this hash tag), under its address, in order of the addresses."""
+        slot = 0 if tag is None else self.of(tag).slot
+        addresses = {await self._address_of(slot, asyncio.get_running_loop().time() + self._deadline_s)}
+        if tag is None:
+            addresses = {(node.host, int(node.port)) for node in self._redis.get_primaries()}
+        return sorted((f"{host}:{port}", self._node((host, port))) for host, port in addresses)
 
     async def close(self) -> None:
         """Waits for what is under way, and gives the connections back."""

@@ -52,9 +52,16 @@ class _SentinelRedis(Redis):
             await pool.sentinel_manager.aclose()
 
 
-def connect(url: str) -> Redis | RedisCluster:
-    """A client for the Redis at `url`. Raises `RedisUrlError` where the address cannot be understood."""
+def connect(url: str, *, timeout_s: float | None = None) -> Redis | RedisCluster:
+    """A client for the Redis at `url`. Raises `RedisUrlError` where the address cannot be understood.
+
+    `timeout_s`: how long one command may take, for those who send commands through the client; none is sent twice.
+    The limiter uses the connections directly and has deadlines of its own.
+    """
     address = _parse(url)
+    bounded: dict[str, Any] = {}
+    if timeout_s is not None:
+        bounded = {"socket_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
     credentials: dict[str, Any] = {"username": address.username, "password": address.password}
     tls: dict[str, Any] = {"ssl": True} if address.tls else {}
     if address.kind == "cluster":
@@ -63,7 +70,7 @@ def connect(url: str) -> Redis | RedisCluster:
             startup_nodes=nodes,
             **credentials,
             **tls,
-            socket_timeout=ASK_AROUND_S,
+            **{"socket_timeout": ASK_AROUND_S, **bounded},
             socket_connect_timeout=ASK_AROUND_S,
         )
     if address.kind == "sentinel":
@@ -85,9 +92,10 @@ def connect(url: str) -> Redis | RedisCluster:
             socket_connect_timeout=ASK_AROUND_S,
             **credentials,
             **tls,
+            **bounded,
         )
         return client
-    return Redis.from_url(url)
+    return Redis.from_url(url, **bounded)
 
 
 def check_url(url: str) -> None:

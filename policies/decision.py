@@ -92,6 +92,9 @@ class Decision:
     _local: tuple[LocalEntry | None, ...] = field(default=(), repr=False, compare=False)
     """Each charge's entry in this process, where the decision is degraded."""
     _ending: Ending = field(default_factory=Ending, repr=False, compare=False)
+    _once_ms: int = field(default=0, repr=False, compare=False)
+    """For how long Redis itself is to remember that this was settled: for decisions that any process may settle, where
+    `_ending` is not enough. 0 for all others."""
 
     @property
     def denying(self) -> Window | None:

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -66,13 +67,28 @@ def format_duration(ms: int) -> str:
     return out or "0s"
 
 
+def duration_schema(at_least_ms: int) -> dict[str, Any]:
+    """How a duration is described in JSON schema, where it may be written in both ways."""
+    return {
+        "anyOf": [
+            {"type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d))+$", "maxLength": 64},
+            {"type": "integer", "minimum": at_least_ms, "maximum": MAX_WINDOW_MS},
+        ],
+        "examples": ["10s"],
+    }
+
+
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a point in time needs its zone: write 2027-01-01T00:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the last hours of the year 9999, or the first of the year 1, in some zones
+        raise ValueError("a point in time must be within the years 1 to 9999, in UTC") from None
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"
+Name = Annotated[str, Field(pattern=_NAME)]
 """Names of entities: letters, digits, `.`, `_`, `-` and `/` (models are often called `owner/name`)."""
 
 DurationMs = Annotated[
@@ -80,22 +96,34 @@ DurationMs = Annotated[
     BeforeValidator(parse_duration_ms),
     Field(ge=MIN_WINDOW_MS, le=MAX_WINDOW_MS),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(duration_schema(MIN_WINDOW_MS)),
 ]
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else _listed(value)
 
 
-AnyOf = Annotated[tuple[Name, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+def _listed(value: object) -> object:
+    # A list of JSON is read as a tuple even where types are strict, but not behind a validator of our own.
+    return tuple(value) if isinstance(value, list) else value
+
+
+_NAME_SCHEMA = {"type": "string", "pattern": _NAME}
+AnyOf = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_as_tuple),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [_NAME_SCHEMA, {"type": "array", "items": _NAME_SCHEMA, "minItems": 1}]}),
+]
 """One name or a list of names, any of which matches."""
 
 
 class Entity(BaseModel):
     """Base of the entities: unknown fields are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Tenant(Entity):
@@ -137,6 +165,9 @@ class ApiKey(Entity):
     """Models it may use; every model where absent."""
     expires_at: Moment | None = None
     revoked: bool = False
+    previous_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What `sha256` was before the last rotation; still accepted until `previous_until`."""
+    previous_until: Moment | None = None
     demo: bool = False
     """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
 
@@ -248,7 +279,7 @@ class RateLimitPolicy(Entity):
     """Milliseconds; written as `10s`, `1m`, `1h`, `1d`. For `concurrent_requests` it is the lease: how long a slot
     outlives a process that died (30 s where absent)."""
     match: Match = Match()
-    per: tuple[Dimension, ...] = ()
+    per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed)] = ()
     mode: Mode = Mode.ENFORCE
     on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
     block: Block | None = None

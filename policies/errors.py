@@ -32,6 +32,53 @@ class CatalogueError(PoliciesError, ValueError):
         self.problems = problems
 
 
+class UnknownDecisionError(PoliciesError):
+    """No such decision is remembered: it was never made, was another owner's, or its time is over."""
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"decision {identifier!r} is not known here: it has run out, or was made with another API key")
+
+
+class CatalogueChangeError(PoliciesError):
+    """Base: a change of the catalogue was refused, and nothing was changed. It names the value and the fix."""
+
+
+class NotFoundError(CatalogueChangeError):
+    """There is no such entity."""
+
+
+class AlreadyExistsError(CatalogueChangeError):
+    """The name is taken."""
+
+
+class VersionConflictError(CatalogueChangeError):
+    """Somebody else has changed it since it was read. `version` is what it is now; 0 where it is gone."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+class InUseError(CatalogueChangeError):
+    """Others name it, so it cannot be deleted."""
+
+
+class UnknownReferenceError(CatalogueChangeError):
+    """It names something that does not exist."""
+
+
+class ManagedByConfigError(CatalogueChangeError):
+    """It stands in the configuration file, which the API does not write."""
+
+
+class RefusedChangeError(CatalogueChangeError):
+    """What was asked is not allowed whatever the catalogue holds, such as taking a revocation back."""
+
+
+class ImportRunningError(CatalogueChangeError):
+    """A whole file is being applied; others wait until that is done."""
+
+
 class StoreError(PoliciesError):
     """Redis did not do what was asked. What was asked may or may not have happened: acquires are never resent."""
 

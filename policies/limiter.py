@@ -24,7 +24,7 @@ from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
 from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
 from policies.groups import Groups
-from policies.places import LEASE, Place, Places, window_of
+from policies.places import BLOCK, LEASE, Place, Places, window_of, wire
 from policies.scripts import ACQUIRE, RENEW, SETTLE
 from policies.shards import Shards
 from policies.store import RedisStore, Reply
@@ -34,6 +34,9 @@ DEADLINE_S = 0.05
 
 MOST_DENIED = 10_000
 """How many requests are remembered as denied when they were last asked."""
+
+PEEKED_AT_ONCE = 32
+"""Of how many windows one script tells what they hold, where many are looked at: less than a millisecond's work."""
 
 _SETTLED = struct.Struct(">BQQQQQ")
 _PER_CHARGE = 5
@@ -73,6 +76,8 @@ class Limiter:
         self._groups = Groups(self._decide_group, self._take_back, deadline_s)
         self._shards = Shards(steered_clock or time.monotonic)
         self._places = Places(prefix)
+        self.prefix = prefix
+        """First part of every key."""
         self._degraded = Degraded(replicas)
         self._blocks = Blocks()
         # Ids of decisions: nobody else's beginning, and a count. Made for every request, so asking the system for
@@ -108,6 +113,31 @@ class Limiter:
         """What `acquire` would answer now; logs nothing. `used` and `remaining` are as before the request."""
         return await self._decide(charges, log=False)
 
+    async def peek_each(self, charges: Sequence[Charge], deadline_s: float = 2.0) -> list[Window]:
+        """Each window as it is now, for those who look at many that have nothing to do with one another. Leaves no
+        trace in this process either, and raises `StoreError` where Redis does not answer."""
+        found: list[Window] = []
+        for first in range(0, len(charges), PEEKED_AT_ONCE):
+            asked = charges[first : first + PEEKED_AT_ONCE]
+            groups: dict[str, list[tuple[int, Charge, Place]]] = {}
+            for at, each in enumerate(asked):
+                place = Place(each.policy, each.subject, each.slot, each.shard, self.prefix)
+                groups.setdefault(self._group_of(place), []).append((at, each, place))
+            pieces = await _each([self._peek_group(tag, group, deadline_s) for tag, group in groups.items()])
+            by_place = {at: window for piece in pieces for at, window in piece}
+            found += [by_place[at] for at in range(len(asked))]
+        return found
+
+    async def _peek_group(
+        self, tag: str, group: Sequence[tuple[int, Charge, Place]], deadline_s: float
+    ) -> list[tuple[int, Window]]:
+        ats, charges, places = zip(*group, strict=True)
+        # Without the flag of a block: what the window holds is asked, not whether a request would be let in.
+        packed = b"".join([p.asked(c.cost, p.flags % BLOCK) for c, p in zip(charges, places, strict=True)])
+        args = (packed, b"", b"0", self._steered_ms(), b"")
+        reply = await self._store.of(tag).run(ACQUIRE, _keys(places), args, deadline_s=deadline_s)
+        return list(zip(ats, _decision("", charges, places, reply, logged=False).windows, strict=True))
+
     async def settle(self, decision: Decision, actual: Actual | None = None) -> None:
         """Ends an admitted request: its leases go back, and reservations become what was really used.
 
@@ -141,6 +171,11 @@ class Limiter:
             [self._store.of(tag).run(RENEW, _keys(leases), args) for tag, (leases, args) in groups.items()]
         )
         return renewed and all(all(reply) for reply in replies)
+
+    @property
+    def store(self) -> RedisStore | ClusterStore:
+        """What runs scripts; for what is kept beside the windows or read of them."""
+        return self._store
 
     async def ping(self) -> None:
         """Returns when the store answers; raises `StoreError` where it does not."""
@@ -277,8 +312,13 @@ class Limiter:
                 raise
 
     async def _settle_group(self, decision: Decision, group: str, places: list[Place], packed: list[bytes]) -> None:
-        args = (b"".join(packed), decision.id.encode(), self._steered_ms())
-        await self._store.of(group).run(SETTLE, _keys(places), args)
+        keys, once = _keys(places), b""
+        if decision._once_ms:
+            once = b"%d" % decision._once_ms
+            done = f"{self.prefix}:{{{places[0].tag}}}:!{decision.id}"
+            keys = keys[0] + 1, keys[1] + wire(done.encode())
+        args = (b"".join(packed), decision.id.encode(), self._steered_ms(), once)
+        await self._store.of(group).run(SETTLE, keys, args)
         decision._ending.settled.add(group)
 
     def _group_of(self, place: Place) -> str:

@@ -22,18 +22,24 @@ LEASE, SHADOW, BLOCK = 1, 2, 4
 _ASKED = struct.Struct(">BQQQ")
 _BLOCK = struct.Struct(">QQQ")
 _SAFE_IN_KEYS = ":@/|,=+ "
-_UNIT_CODES: Final = {
+UNIT_CODES: Final = {
     Unit.REQUESTS: "r",
     Unit.INPUT_TOKENS: "i",
     Unit.OUTPUT_TOKENS: "o",
     Unit.TOTAL_TOKENS: "t",
     Unit.CONCURRENT_REQUESTS: "c",
 }
+"""How keys call what they count."""
 
 
 def wire(argument: bytes) -> bytes:
     """An argument of a command as the Redis protocol writes it."""
     return b"$%d\r\n%b\r\n" % (len(argument), argument)
+
+
+def quoted(text: str) -> str:
+    """A subject or a slot as it stands in keys."""
+    return quote(text, _SAFE_IN_KEYS)
 
 
 class Place:
@@ -75,13 +81,13 @@ class Place:
         if policy.block is not None and self.enforced:
             self.flags += BLOCK
         # The limit and the window are not part of the key, so editing them keeps the history.
-        named = quote(subject, _SAFE_IN_KEYS)
-        tag = quote(slot, _SAFE_IN_KEYS) if slot else f"{policy.scope}:{named}"
+        named = quoted(subject)
+        tag = quoted(slot) if slot else f"{policy.scope}:{named}"
         if shard is not None:
             tag, named = f"{tag}#{shard}", f"{named}#{shard}"
         self.tag = tag
         """The hash tag of its keys: where in a Redis Cluster they are."""
-        key = f"{prefix}:{{{tag}}}:{policy.name}:{_UNIT_CODES[policy.unit]}:{named}"
+        key = f"{prefix}:{{{tag}}}:{policy.name}:{UNIT_CODES[policy.unit]}:{named}"
         self.keys = (key,) if self.is_lease else (key, key + ":s")
         self.log_key = self.keys[0]
         self.keys_wire = b"".join(wire(each.encode()) for each in self.keys)
@@ -95,8 +101,10 @@ class Place:
         self.identity = (*names, self.limit, policy.window / 1000)
         """The first fields of every `Window` of this place."""
 
-    def asked(self, cost: int) -> bytes:
-        """What a charge of this cost asks of `lua/acquire.lua`."""
+    def asked(self, cost: int, flags: int | None = None) -> bytes:
+        """What a charge of this cost asks of `lua/acquire.lua`; `flags`: other ones than its policy says."""
+        if flags is not None:
+            return _ASKED.pack(flags, self.limit, self.window_ms, cost)
         return self.asked_one if cost == 1 else _ASKED.pack(self.flags, self.limit, self.window_ms, cost)
 
 

@@ -8,9 +8,10 @@ replace the ones that do not. Whatever stands after that applies together.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from policies.catalogue import Catalogue
+from policies.catalogue.whole import Catalogue
 from policies.decision import Charge
 from policies.entities import ApiKey, Dimension, Mode, Model, RateLimitPolicy, Scope, Unit
+from policies.policy_index import PolicyIndex
 
 SCOPE_DIMENSIONS: Mapping[Scope, tuple[Dimension, ...]] = {
     Scope.GLOBAL: (),
@@ -66,7 +67,10 @@ class Explanation:
 
 
 class Resolver:
-    """Answers from one catalogue; a changed catalogue gets a new resolver."""
+    """What requests are judged by: the models and policies as they are now, and the keys that `catalogue` holds itself.
+
+    `put_…` and `remove_…` change it in place; the next request sees the change, one under way keeps what it had.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         tenants = {tenant.name: tenant for tenant in catalogue.tenants}
@@ -75,14 +79,30 @@ class Resolver:
         for key in catalogue.keys:
             tenant = tenants[users[key.user].tenant]
             self._identities[key.id] = Identity(tenant.name, key.user, key, tenant.qos_tier)
+        self._by_name: dict[str, Model] = {model.name: model for model in catalogue.models}
         self._models: dict[str, Model] = {}
-        for model in catalogue.models:
-            for name in (model.name, *model.aliases):
-                self._models[name] = model
-        self.models: tuple[Model, ...] = catalogue.models
-        self._all_policies = catalogue.policies
-        self._policies = tuple(policy for policy in catalogue.policies if policy.mode is not Mode.OFF)
-        self._plans: dict[tuple[str, str], tuple[Applied, ...]] = {}
+        self.models: tuple[Model, ...] = ()
+        self._name_models()
+        self._policies = PolicyIndex()
+        for at, policy in enumerate(catalogue.policies):
+            self._policies.put(policy, (0, at, ""))
+        self._plans: dict[tuple[str, ...], tuple[Applied, ...]] = {}
+
+    def put_models(self, models: Iterable[Model], removed: Iterable[str] = ()) -> None:
+        """Adds models or replaces those of their names, and removes others by name."""
+        for name in removed:
+            self._by_name.pop(name, None)
+        self._by_name |= {model.name: model for model in models}
+        self._name_models()
+        self._plans.clear()
+
+    def put_policies(self, policies: Iterable[RateLimitPolicy], removed: Iterable[str] = ()) -> None:
+        """Adds policies behind those of the constructor, in order of their names, or replaces them; removes others."""
+        for name in removed:
+            self._policies.remove(name)
+        for policy in policies:
+            self._policies.put(policy, (1, 0, policy.name))
+        self._plans.clear()
 
     def identity(self, key_id: str) -> Identity | None:
         """Who holds the key with this id."""
@@ -92,9 +112,18 @@ class Resolver:
         """The model with this name or alias."""
         return self._models.get(name)
 
+    @property
+    def policies(self) -> list[RateLimitPolicy]:
+        """All policies, in the catalogue's order."""
+        return self._policies.in_order()
+
+    def policy(self, name: str) -> RateLimitPolicy | None:
+        """The policy with this name."""
+        return self._policies.get(name)
+
     def plan(self, identity: Identity, model: Model) -> tuple[Applied, ...]:
         """The policies that apply to a request, in the catalogue's order."""
-        at = (identity.api_key, model.name)
+        at = (identity.api_key, identity.user, identity.tenant, identity.qos_tier, model.name, model.tier)
         plan = self._plans.get(at)
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
@@ -111,7 +140,7 @@ class Resolver:
         request = _request(identity, model)
         applied = {a.policy.name: a for a in self.plan(identity, model)}
         explanations = []
-        for policy in self._all_policies:
+        for policy in self._policies.in_order():
             found = applied.get(policy.name)
             if found is not None:
                 named = " and names the subject" if names_subject(policy) else ""
@@ -128,11 +157,19 @@ class Resolver:
 
     def _applied(self, identity: Identity, model: Model) -> Iterable[Applied]:
         request = _request(identity, model)
-        matching = [policy for policy in self._policies if not _unmatched(policy, request)]
+        matching = [
+            policy
+            for policy in self._policies.candidates(request)
+            if policy.mode is not Mode.OFF and not _unmatched(policy, request)
+        ]
         named = {(policy.scope, policy.unit) for policy in matching if names_subject(policy)}
         for policy in matching:
             if names_subject(policy) or (policy.scope, policy.unit) not in named:
                 yield Applied(policy, _subject(policy, request), _slot(policy, request))
+
+    def _name_models(self) -> None:
+        self.models = tuple(self._by_name.values())
+        self._models = {name: model for model in self.models for name in (model.name, *model.aliases)}
 
 
 def names_subject(policy: RateLimitPolicy) -> bool:

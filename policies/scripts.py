@@ -33,3 +33,10 @@ _LOG = f"local function make_weights(log_time_of, header_write, HEADER_BYTES)\n{
 ACQUIRE = _script("acquire", _COMMON, _LOG, _LEASES)
 SETTLE = _script("settle", _COMMON, _LOG, _LEASES)
 RENEW = _script("renew", _COMMON, _LEASES)
+REMEMBER, RECALL = _script("remember"), _script("recall")
+FIND = _script("find")
+HISTORY = _script("history", _COMMON, _LOG)
+
+CATALOGUE_WRITE = _script("catalogue_write")
+CATALOGUE_IDENTIFY = _script("catalogue_identify")
+CATALOGUE_IMPORT = _script("catalogue_import")

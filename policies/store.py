@@ -14,6 +14,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
@@ -46,13 +47,17 @@ ABANDON_S = 2.0
 """How long an exchange waits for replies that their callers gave up on. Within it a frozen Redis may come back, and
 what it admitted for nobody is cancelled; after it the connection is given up, and that leaves by its window."""
 
+STALLED_S = 0.002
+"""A timer of the event loop that is later than this means that the process stood still when it was due."""
+
 IDLE_S = 0.1
 """A connection unused for longer is looked at before it is used: Redis may have closed it meanwhile."""
 
 _NOT_SERVING = ("READONLY", "MASTERDOWN")
 """Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
 
-Reply = list[int]
+Reply = list[Any]
+"""Whole numbers, as all that decide and settle reply; bytes where a script reads what somebody kept."""
 
 
 @dataclass(slots=True)
@@ -113,6 +118,10 @@ class RedisStore:
         """What runs scripts on keys with this hash tag."""
         return self
 
+    async def primaries(self, tag: str | None = None) -> "list[tuple[str, RedisStore]]":
+        """Every node that has keys (with this hash tag), under a name, in order of the names."""
+        return [("", self)]
+
     async def run(
         self,
         script: Script,
@@ -162,7 +171,8 @@ class RedisStore:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         deadline_s = self._deadline_s if deadline_s is None else deadline_s
-        timer = loop.call_later(deadline_s, self._expire, call, deadline_s)
+        due = loop.time() + deadline_s
+        timer = loop.call_at(due, self._expire, call, deadline_s, due)
         try:
             return await call.future
         finally:
@@ -176,8 +186,13 @@ class RedisStore:
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
 
-    def _expire(self, call: _Call, deadline_s: float) -> None:
-        if not call.future.done():
+    def _expire(self, call: _Call, deadline_s: float, due: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        if due is not None and (stalled_s := loop.time() - due) > STALLED_S:
+            # This process had no time to look (the machine is overloaded, or something blocked the loop), so nobody
+            # knows when Redis answered: its reply may lie here unread. Once, what was missed is made up for.
+            loop.call_later(min(stalled_s, deadline_s), self._expire, call, deadline_s, None)
+        elif not call.future.done():
             self._breaker.failed()
             milliseconds = round(deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))

@@ -5,15 +5,39 @@ This module owns the schema only. Reading and checking the whole file is `serve_
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deployments.models.service import make_engine
+from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network: write 10.0.0.0/8, 10.1.2.3 or fd00::/8") from None
+
+
+def _origin(value: str) -> str:
+    if value != "*" and not re.fullmatch(
+        r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", value
+    ):
+        raise ValueError(f"{value!r} is no origin: write https://chat.example.com, without a path, or *")
+    return value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An IP address or network."""
+
+Origin = Annotated[str, AfterValidator(_origin)]
+"""Scheme, host and port of a page, as browsers send it."""
 
 
 class Settings(BaseModel):
@@ -36,6 +60,9 @@ class RedisSettings(Settings):
     deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
     """How long one limit check may take before the policies' `on_redis_failure` decides, in milliseconds."""
 
+    audit_entries: Annotated[int, Field(ge=100, le=10_000_000)] = AUDIT_ENTRIES
+    """About how many changes of the catalogue the audit log keeps; the oldest go first."""
+
     @field_validator("url")
     @classmethod
     def _known_form(cls, url: str) -> str:
@@ -56,6 +83,16 @@ class HttpSettings(Settings):
     ratelimit_headers: Literal["openai", "ietf", "both"] = "both"
     """Which families of rate-limit headers replies carry: OpenAI's `x-ratelimit-*`, the IETF draft's
     `RateLimit` and `RateLimit-Policy`, or both."""
+
+    failed_authentications_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 30
+    """From one client address, at one ingress replica; beyond it only keys that were used before are let in. 0: no
+    limit."""
+
+    trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
+    """Addresses or networks of proxies whose `X-Forwarded-For` says where a request comes from."""
+
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins whose pages may use the API from a browser; `*` for all. None by default."""
 
 
 class EngineSettings(Settings):

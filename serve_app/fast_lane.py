@@ -19,6 +19,9 @@ FAST_LANE = {
     # How long a replica that is to stop keeps accepting, so that HAProxies on other nodes hear of it. Here
     # there is one, which hears within 0.1 s; Ray's default of 30 s would be how long Ctrl-C takes.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+    # Has HAProxy tell where a request comes from. Ray's template has no setting for that, and puts this one in its
+    # section `defaults` as it stands; without it whatever a client writes into X-Forwarded-For would be believed.
+    "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "leastconn\n    option forwardfor",
     # Ray turns this on for a local cluster by itself, with two lines of warning.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -31,12 +31,8 @@ def bind_graph(args: ApplicationArgs) -> Application:
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
-        settings={
-            "demo": args.demo,
-            "max_body_bytes": args.http.max_body_bytes,
-            "request_deadline_s": args.http.request_deadline_s,
-            "ratelimit_headers": args.http.ratelimit_headers,
-        },
+        audit_entries=args.redis.audit_entries,
+        settings={"demo": args.demo, **args.http.model_dump()},
     )
     return application
 

@@ -1,5 +1,7 @@
 """The whole HTTP surface, built from its dependencies: runs under Ray Serve and under any ASGI server."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -9,15 +11,30 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.ingress.errors import HttpError
+from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
+from deployments.ingress.decisions import decisions_request_schemas, decisions_router
+from deployments.ingress.documentation import errors
+from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
 from deployments.ingress.openai_schema import ChatCompletionRequest
 from deployments.ingress.state import IngressState
 from policies import StoreError
+
+EXPOSED = (
+    *("x-request-id", "x-sluice-model", "etag", "location", "retry-after", "retry-after-ms", "x-should-retry"),
+    *("ratelimit", "ratelimit-policy"),
+    *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
+)
+"""Headers of replies that a page of another origin may read."""
+
+OPEN: dict[str, Any] = {"security": []}
+"""For the description of routes that need no key."""
 
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
@@ -27,31 +44,48 @@ _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice
 
 def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.close()  # Ray Serve ends the lifespan when a replica has served its last request
+
     app = FastAPI(
         title="Sluice",
+        lifespan=lifespan,
         summary="Rate-limited inference with OpenAI's API.",
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
     )
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
     app.include_router(limits_router(state))
+    app.include_router(decisions_router(state))
+    app.include_router(admin_router(state))
     _add_errors(app)
 
-    @app.get("/v1/models", tags=["inference"], operation_id="listModels")
+    @app.get("/v1/models", tags=["inference"], operation_id="listModels", responses=errors())
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = state.identify(request.headers).key.models
+        identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
+        allowed = identity.key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
     @app.head("/healthz", include_in_schema=False)  # probes often ask for the status alone
-    @app.get("/healthz", tags=["operation"], operation_id="health")
+    @app.get("/healthz", tags=["operation"], operation_id="health", openapi_extra=OPEN)
     async def health() -> dict[str, str]:
         """This process answers."""
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["operation"], operation_id="readiness", responses={503: {"description": "Not ready."}})
+    @app.get(
+        "/readyz",
+        tags=["operation"],
+        operation_id="readiness",
+        responses={503: {"description": "Not ready."}},
+        openapi_extra=OPEN,
+    )
     async def ready() -> Response:
         """Requests can be served; if not, what is missing."""
         problems = await unready(state)
@@ -64,12 +98,26 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         return HTMLResponse(_LANDING)
 
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
-    return RequestIds(app) if request_ids else app
+    served: ASGIApp = RequestIds(app) if request_ids else app
+    return _shared(served, state.settings.cors_origins) if state.settings.cors_origins else served
+
+
+def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Lets pages of these origins use the API. They send a key as any other client does: there is no cookie."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+    )
 
 
 async def unready(state: IngressState) -> list[str]:
     """What keeps this ingress from serving, one sentence each."""
     problems = [] if state.has_catalogue else ["no catalogue yet: user_config of Ingress has not arrived"]
+    if not state.live.loaded:
+        problems.append("the catalogue in Redis has not been read yet")
     try:
         await state.limiter.ping()
     except StoreError as error:
@@ -93,11 +141,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unrouted(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path = redacted(request.url.path)
         if error.status_code == 404:
             return respond(HttpError(404, "not_found", f"There is nothing at {path!r}: see /docs."))
         if error.status_code == 405:
-            allow = dict(error.headers or {})
+            allow = {"allow": ", ".join(_methods(app, request))}
             return respond(
                 HttpError(405, "method_not_allowed", f"{path!r} does not take {request.method}.", headers=allow)
             )
@@ -109,6 +157,12 @@ def _add_errors(app: FastAPI) -> None:
         return respond(HttpError(500, "internal_error", "Something failed here; the server's log says more."))
 
 
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What can be done at the request's path: its routes each know of their own method only."""
+    scopes = ({**request.scope, "method": method} for method in ("GET", "HEAD", "POST", "PUT", "DELETE"))
+    return [each["method"] for each in scopes if any(route.matches(each)[0] is Match.FULL for route in app.routes)]
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -117,6 +171,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
+        schemas |= {**decisions_request_schemas(), **admin_request_schemas()}
         schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]

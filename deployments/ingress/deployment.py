@@ -11,6 +11,8 @@ from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
 from deployments.router.client import RouterPools
 from policies import Limiter
+from policies.catalogue.live import LiveCatalogue
+from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 
 
@@ -25,11 +27,14 @@ class Ingress:
         redis_url: str,
         key_prefix: str,
         deadline_s: float,
+        audit_entries: int,
         settings: dict[str, Any],
     ) -> None:
         _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
-        self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router))
+        redis = connect(redis_url, timeout_s=TIMEOUT_S)
+        live = LiveCatalogue(CatalogueStore(redis, prefix=key_prefix, audit_entries=audit_entries))
+        self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router), live)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)
@@ -38,9 +43,9 @@ class Ingress:
         """Asked by Ray Serve every few seconds: learns how many replicas share what is limited locally."""
         self._state.limiter.replicas = serve.get_replica_context().world_size
 
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
-        self._state.reconfigure(user_config)
+        await self._state.reconfigure(user_config)
 
 
 def _log_with_serve() -> None:

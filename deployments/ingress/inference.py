@@ -14,16 +14,15 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import require_role
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
 from deployments.ingress.http import EVENT_STREAM, JSON, ClientGoneError, RawHeaders, read_body, send_error, send_reply
 from deployments.ingress.openai_schema import ChatCompletionRequest, parse_chat
 from deployments.ingress.state import IngressState
 from deployments.router.contract import ModelFailedError, PoolUnavailableError, QueueFullError
-from policies import CostExceedsLimitError, Decision, StoreError
 from policies.entities import Model, Role, Unit
 from policies.http import ratelimit_headers, retry_headers
-from policies.resolver import Identity
 
 BYTES_PER_TOKEN = 3
 """For estimating a prompt's tokens before the engine has counted them; texts rarely have fewer bytes a token."""
@@ -42,7 +41,7 @@ class ChatCompletions:
         exchange = _Exchange(send)
         try:
             async with asyncio.timeout(self._state.settings.request_deadline_s):
-                await self._serve(Headers(scope=scope), receive, exchange)
+                await self._serve(scope, receive, exchange)
         except HttpError as error:
             await exchange.fail(error)
         except TimeoutError:
@@ -50,15 +49,17 @@ class ChatCompletions:
         except ClientGoneError:
             pass
 
-    async def _serve(self, headers: Headers, receive: Receive, exchange: "_Exchange") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         state = self._state
-        identity = state.identify(headers)
+        identity = await state.identify(scope)
         require_role(identity, Role.INFERENCE)
-        request = parse_chat(await read_body(headers, receive, state.settings.max_body_bytes))
-        model = self._model(request, identity)
+        request = parse_chat(await read_body(Headers(scope=scope), receive, state.settings.max_body_bytes))
+        model = model_for(state, identity, request.model)
         max_tokens = min(request.reply_cap or model.max_output_tokens, model.max_output_tokens)
         input_tokens = _estimate_input_tokens(request)
-        decision = await self._acquire(identity, model, input_tokens, max_tokens)
+        with refusals():
+            charges = state.resolver.charges(identity, model, costs_of(input_tokens, max_tokens))
+            decision = await state.limiter.acquire(charges)
         exchange.headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
         if not decision.allowed:
             raise rate_limited(decision)
@@ -94,32 +95,6 @@ class ChatCompletions:
                 state.settlement.end(decision, used.actual())
             else:
                 state.settlement.undo(decision)
-
-    def _model(self, request: ChatCompletionRequest, identity: Identity) -> Model:
-        model = self._state.resolver.model(request.model)
-        if model is None:
-            raise HttpError(
-                404, "model_not_found", f"The model {request.model!r} does not exist: GET /v1/models.", param="model"
-            )
-        if identity.key.models is not None and model.name not in identity.key.models:
-            raise HttpError(403, "model_not_allowed", f"This API key may not use {model.name!r}.", param="model")
-        return model
-
-    async def _acquire(self, identity: Identity, model: Model, input_tokens: int, max_tokens: int) -> Decision:
-        costs = {
-            Unit.REQUESTS: 1,
-            Unit.CONCURRENT_REQUESTS: 1,
-            Unit.INPUT_TOKENS: input_tokens,
-            Unit.OUTPUT_TOKENS: max_tokens,
-            Unit.TOTAL_TOKENS: input_tokens + max_tokens,
-        }
-        charges = self._state.resolver.charges(identity, model, costs)
-        try:
-            return await self._state.limiter.acquire(charges)
-        except CostExceedsLimitError as error:
-            raise HttpError(400, "request_exceeds_limit", f"{error}.", policy=error.policy) from error
-        except StoreError as error:
-            raise unavailable("limits_unavailable", "Rate limits cannot be checked now.") from error
 
     async def _stream(self, model: Model, call: dict[str, Any], used: "_Used", exchange: "_Exchange") -> None:
         async with aclosing(cast(Any, self._state.pools.stream(model.pool_name, "chat_stream", call))) as pieces:

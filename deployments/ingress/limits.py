@@ -1,13 +1,15 @@
 """`GET /v1/limits`: the caller's own windows as they are now. Consumes nothing."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
+from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
-from policies import Charge, Model, StoreError
+from policies import Charge, Model, StoreError, Window
 from policies.resolver import Identity
 
 
@@ -25,6 +27,11 @@ class WindowNow(BaseModel):
     reset_after_s: Annotated[float, Field(examples=[4.2], description="Until the oldest entry gives its room back.")]
     enforced: bool
 
+    @classmethod
+    def of(cls, window: Window) -> "WindowNow":
+        """As the limiter found it."""
+        return cls(**{name: getattr(window, name) for name in WindowNow.model_fields})
+
 
 class LimitsNow(BaseModel):
     """Every window that a request of this key counts in."""
@@ -41,14 +48,15 @@ def limits_router(state: IngressState) -> APIRouter:
     """The routes of this module."""
     router = APIRouter(prefix="/v1", tags=["limits"])
 
-    @router.get("/limits", operation_id="getLimits")
+    @router.get("/limits", operation_id="getLimits", responses=errors(404, 422))
     async def get_limits(
         request: Request,
         model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,
     ) -> LimitsNow:
         """What is used and what is left for the caller's key. Logs nothing."""
-        identity = state.identify(request.headers)
-        charges = list(_windows_of(state, identity, model))
+        identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
+        charges = list(windows_of(state, identity, model))
         try:
             decision = await state.limiter.peek(charges)
         except StoreError as error:
@@ -59,13 +67,14 @@ def limits_router(state: IngressState) -> APIRouter:
             api_key=identity.api_key,
             qos_tier=identity.qos_tier,
             server_time_s=decision.time_s,
-            windows=[WindowNow(**_public(window)) for window in decision.windows],
+            windows=[WindowNow.of(window) for window in decision.windows],
         )
 
     return router
 
 
-def _windows_of(state: IngressState, identity: Identity, model_name: str | None) -> list[Charge]:
+def windows_of(state: IngressState, identity: Identity, model_name: str | None = None) -> list[Charge]:
+    """Every window that a request of this key (for this model) counts in, once."""
     allowed = identity.key.models
     models: tuple[Model, ...] = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
     if model_name is not None:
@@ -75,7 +84,3 @@ def _windows_of(state: IngressState, identity: Identity, model_name: str | None)
         models = (model,)
     applied = {(a.policy.name, a.subject): a for model in models for a in state.resolver.plan(identity, model)}
     return [a.charge(1) for a in applied.values()]
-
-
-def _public(window: Any) -> dict[str, Any]:
-    return {name: getattr(window, name) for name in WindowNow.model_fields}

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
-from deployments.ingress.authentication import authenticate
+from deployments.ingress.authentication import authenticate, look_up, presented_key, usable
+from deployments.ingress.client_address import ClientAddresses
+from deployments.ingress.errors import unavailable
+from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
+from policies.catalogue.editing import Editor
+from policies.catalogue.imports import Imports
+from policies.catalogue.listing import Listing
+from policies.catalogue.live import LiveCatalogue
 from policies.errors import CatalogueError
 from policies.http import Style
+from policies.remembered import Remembered
 from policies.resolver import Identity, Resolver
 from policies.settlement import Settlement
 
@@ -27,25 +36,37 @@ class IngressSettings:
     max_body_bytes: int = 1 << 20
     request_deadline_s: float = 600.0
     ratelimit_headers: Style = "both"
+    failed_authentications_per_minute: int = 30
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    cors_origins: tuple[str, ...] = ()
 
 
 class IngressState:
     """One for each ingress replica."""
 
-    def __init__(self, settings: IngressSettings, limiter: Limiter, pools: Pools) -> None:
+    def __init__(self, settings: IngressSettings, limiter: Limiter, pools: Pools, live: LiveCatalogue) -> None:
         self.settings = settings
         self.limiter = limiter
         self.pools = pools
+        self.live = live
+        self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
-        self.resolver = Resolver(Catalogue())
+        self.remembered = Remembered(limiter, self.settlement)
+        self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
         self.has_catalogue = False
 
-    def use(self, catalogue: Catalogue) -> None:
-        """Judges by this catalogue from now on; requests under way end by the one they began with."""
-        self.resolver = Resolver(catalogue)
+    @property
+    def resolver(self) -> Resolver:
+        """The models and policies as they are now; requests under way end by what they began with."""
+        return self.live.resolver
+
+    def use(self, config: Catalogue) -> None:
+        """Judges by this configuration from now on, together with what the admin API wrote."""
+        self.live.use_config(config)
         self.has_catalogue = True
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes the catalogue of a `user_config`. A wrong one never replaces one that is in use: Ray Serve ends a
         replica whose reconfiguration fails, and one mistake in a deploy would stop the whole service."""
         try:
@@ -56,7 +77,33 @@ class IngressState:
             if not self.has_catalogue:
                 raise
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
+        await self.live.start()
 
-    def identify(self, headers: Headers) -> Identity:
-        """Who sent these headers, or a 401."""
-        return authenticate(headers.get("authorization"), self.resolver, demo=self.settings.demo)
+    async def close(self) -> None:
+        """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
+        await self.imports.close()
+        await self.live.close()
+        await self.live.store.close()
+        await self.settlement.close()
+        await self.limiter.close()
+
+    async def identify(self, scope: Scope) -> Identity:
+        """Who makes this request, or a 401. A key that was used before costs no question to Redis."""
+        self._require_catalogue()
+        presented = presented_key(Headers(scope=scope).get("authorization"))
+        attempts = self._failed.of(self._addresses.of(scope))
+        return await authenticate(presented, self.live, attempts, demo=self.settings.demo)
+
+    async def identify_forwarded(self, key: str) -> Identity:
+        """Who sent this key to somebody that we trust, or a 401."""
+        self._require_catalogue()
+        return await authenticate(key, self.live, UNLIMITED, demo=self.settings.demo)
+
+    async def identify_named(self, key_id: str) -> Identity:
+        """Who has the key with this id, if it may be used, or a 401."""
+        self._require_catalogue()
+        return usable(await look_up(self.live, key_id), demo=self.settings.demo)
+
+    def _require_catalogue(self) -> None:
+        if not self.live.loaded:
+            raise unavailable("catalogue_unavailable", "The catalogue has not been read from Redis yet.")

@@ -1,14 +1,17 @@
 -- settle / cancel: replaces what a request reserved by what it used, and gives its leases back.
 --
--- KEYS   as in acquire.lua
+-- KEYS   as in acquire.lua; last, where ARGV[4] is given, what remembers that this was done
 -- ARGV   1  what is settled, 41 bytes a charge: flags (1: lease), window or lease in ms, the entry's ms and ordinal,
 --           reserved cost, actual cost
 --        2  the holder's id, for leases
 --        3  the time that stands in for the server's clock, or ''
+--        4  for how many ms to remember that this was done, or ''
 -- reply  one a charge: 1 settled, 0 there was nothing (more) to settle
 -- cost   O(log n) a charge, as acquire
 --
--- Sending it again changes nothing while the entry is in the window: each entry remembers that it was settled.
+-- Sending it again changes nothing while the entry is in the window: each entry remembers that it was settled. An entry
+-- that is gone cannot, and use beyond its reservation would be logged again: hence ARGV[4], for those who may send it
+-- again at any time.
 
 local LEASE = 1
 -- A request may be settled long after its policy's window was edited, so what still counts is not judged here: the
@@ -40,6 +43,12 @@ end
 
 local clock = server_ms(ARGV[3])
 local reply, key = {}, 1
+local done = ARGV[4] ~= '' and KEYS[#KEYS]
+
+if done and call('EXISTS', done) == 1 then
+  for i = 1, #ARGV[1] / 41 do reply[i] = 0 end
+  return reply
+end
 
 for i = 1, #ARGV[1] / 41 do
   local flags, window_ms, ms, ordinal, reserved, actual = unpack_at('>BI8I8I8I8I8', ARGV[1], i * 41 - 40)
@@ -53,4 +62,5 @@ for i = 1, #ARGV[1] / 41 do
   end
 end
 
+if done then call('SET', done, '', 'PX', ARGV[4]) end -- last: should anything before it fail, it was not done
 return reply

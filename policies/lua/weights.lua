@@ -276,4 +276,9 @@ local function find(w, need)
   return (select(2, cost_sum(w, w.head, w.tail, need)))
 end
 
-return {begin = begin, append = append, leave = leave, get = get, settle = settle, mend = mend, find = find}
+-- What the entries [first, last] count for, as they stand in the ring: 4 bytes each.
+local function read(w, first, last)
+  return (ring_read(w, 1, first, last))
+end
+
+return {begin = begin, append = append, leave = leave, get = get, settle = settle, mend = mend, find = find, read = read}

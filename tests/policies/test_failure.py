@@ -318,3 +318,12 @@ async def test_shadow_policies_never_deny_here_either(cut_off: Limiter) -> None:
     decision = await cut_off.acquire([Charge(watched), Charge(ALLOW)])
     assert decision.allowed
     assert decision.degraded
+
+
+async def test_a_process_that_stood_still_does_not_blame_redis(limiter: Limiter) -> None:
+    """The answer came in time, and lay unread because this process had no time to look."""
+    asked = asyncio.create_task(limiter.acquire([Charge(DENY, "stalled")]))
+    for _ in range(20):  # until it was sent
+        await asyncio.sleep(0)
+    time.sleep(2 * DEADLINE_S)  # noqa: ASYNC251 # that is what is tested
+    assert (await asked).allowed

@@ -14,6 +14,8 @@ from deployments.models.service import ModelService
 from deployments.router.contract import PoolUnavailableError
 from policies import Limiter
 from policies.catalogue import Catalogue
+from policies.catalogue.live import LiveCatalogue
+from policies.catalogue.store import CatalogueStore
 from tests.policies.redis_server import RedisServer, binaries
 
 DEADLINE_S = 5.0
@@ -94,10 +96,11 @@ def pools() -> LocalPools:
 async def state(redis_server: RedisServer, pools: LocalPools) -> AsyncIterator[IngressState]:
     redis = Redis(unix_socket_path=redis_server.socket)
     await redis.flushall()
-    state = IngressState(IngressSettings(max_body_bytes=4096), Limiter(redis, deadline_s=DEADLINE_S), pools)
+    live = LiveCatalogue(CatalogueStore(Redis(unix_socket_path=redis_server.socket)))
+    state = IngressState(IngressSettings(max_body_bytes=4096), Limiter(redis, deadline_s=DEADLINE_S), pools, live)
+    await live.start()
     yield state
-    await state.settlement.close()
-    await state.limiter.close()
+    await state.close()
     await redis.aclose()
 
 

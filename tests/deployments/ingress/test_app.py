@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressState
 from policies.errors import CatalogueError
 from tests.deployments.ingress.conftest import secret, use
@@ -72,9 +73,28 @@ async def test_no_cors_and_no_cookies(client: httpx.AsyncClient) -> None:
     assert not [name for name in reply.headers if name.startswith("access-control") or name == "set-cookie"]
 
 
+async def test_pages_of_named_origins_may_use_the_api(client: httpx.AsyncClient, state: IngressState) -> None:
+    object.__setattr__(state.settings, "cors_origins", ("https://chat.example",))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(state)), base_url="http://sluice") as shared:
+        asking = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+        for origin, status in (("https://chat.example", 200), ("https://evil.example", 400)):
+            reply = await shared.options("/v1/chat/completions", headers={"origin": origin, **asking})
+            assert reply.status_code == status
+            assert reply.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+            assert "access-control-allow-credentials" not in reply.headers
+        reply = await shared.get("/v1/models", headers={"origin": "https://chat.example", **client.headers})
+        assert reply.headers["access-control-allow-origin"] == "https://chat.example"
+        assert "x-ratelimit-remaining-requests" in reply.headers["access-control-expose-headers"]
+        refused = await shared.get("/v1/models", headers={"origin": "https://chat.example"})
+        assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (401, True)
+
+
 async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
     schema = (await client.get("/openapi.json")).json()
-    assert set(schema["paths"]) == {"/v1/chat/completions", "/v1/limits", "/v1/models", "/healthz", "/readyz"}
+    assert {path for path in schema["paths"] if not path.startswith("/admin/")} == {
+        *("/v1/chat/completions", "/v1/limits", "/v1/models", "/healthz", "/readyz"),
+        *("/v1/decisions", "/v1/decisions/{id}/settle", "/v1/decisions/{id}/renew"),
+    }
     names = [operation["operationId"] for path in schema["paths"].values() for operation in path.values()]
     assert len(set(names)) == len(names)
     assert "messages" in schema["components"]["schemas"]["ChatCompletionRequest"]["required"]
@@ -91,8 +111,8 @@ async def test_probes_may_ask_for_the_status_alone(client: httpx.AsyncClient, pa
 async def test_a_wrong_catalogue_never_replaces_one_in_use(
     client: httpx.AsyncClient, state: IngressState, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state.reconfigure({"catalogue": {"tenants": [{"name": "acme", "qos_tier": "gold"}]}})
-    state.reconfigure({})
+    await state.reconfigure({"catalogue": {"tenants": [{"name": "acme", "qos_tier": "gold"}]}})
+    await state.reconfigure({})
     assert "qos_tier 'gold' does not exist" in caplog.text
     assert "user_config.catalogue: missing" in caplog.text
     assert (await client.get("/v1/models")).status_code == 200
@@ -100,4 +120,4 @@ async def test_a_wrong_catalogue_never_replaces_one_in_use(
 
 async def test_the_first_catalogue_must_be_right(state: IngressState) -> None:
     with pytest.raises(CatalogueError):
-        state.reconfigure({"catalogue": {"tennants": []}})
+        await state.reconfigure({"catalogue": {"tennants": []}})

@@ -15,8 +15,8 @@ from policies.entities import QOS_TIERS, ApiKey, Model, ModelTier, RateLimitPoli
 from policies.errors import CatalogueError
 
 
-class Catalogue(BaseModel):
-    """Everything that requests are identified by and judged against."""
+class Lists(BaseModel):
+    """Entities by kind, each valid by itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,13 +27,6 @@ class Catalogue(BaseModel):
     models: tuple[Model, ...] = ()
     policies: tuple[RateLimitPolicy, ...] = ()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        problems = list(_problems(self))
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
-
     @classmethod
     def parse(cls, data: Mapping[str, Any], place: str = "catalogue") -> Self:
         """Validates plain data; raises `CatalogueError` with one sentence for each problem, its place first."""
@@ -41,6 +34,17 @@ class Catalogue(BaseModel):
             return cls.model_validate(data)
         except ValidationError as error:
             raise CatalogueError(describe(error, place, cls)) from error
+
+
+class Catalogue(Lists):
+    """Everything that requests are identified by and judged against, consistent as a whole."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
 
 def check_user_config(user_config: Mapping[str, Any]) -> list[str]:

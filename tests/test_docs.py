@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from deployments.router.scheduler import BandSettings, QosSettings
 from policies.entities import Match, Model, RateLimitPolicy
 from serve_app.config import (
     ApplicationArgs,
@@ -32,6 +33,8 @@ DOCS = Path(__file__).parent.parent / "docs"
         (QosArgs, "configuration.md"),
         (SlaSettings, "routing.md"),
         (Model, "configuration.md"),
+        (QosSettings, "qos.md"),
+        (BandSettings, "qos.md"),
     ],
 )
 def test_every_field_is_documented(model: type[BaseModel], page: str) -> None:

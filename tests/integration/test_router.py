@@ -154,6 +154,18 @@ async def test_a_client_that_leaves_the_queue_costs_nothing(drills: Drills, clie
     assert "left" not in [label for label, _ in drills.seen()]
 
 
+async def test_a_model_replica_is_killed(drills: Drills, client: httpx.AsyncClient) -> None:
+    async with client:
+        running = [asyncio.create_task(ask(client, "standard", 30_000)) for _ in range(4)]
+        await asyncio.sleep(1.0)
+        (victim,) = drills.replicas("model-m")
+        killed_at = time.monotonic()
+        victim.kill()
+        assert 200 not in await asyncio.gather(*running)
+        assert time.monotonic() - killed_at < 10, "their clients are told, and need not wait"
+        assert await asyncio.gather(*(ask(client, "standard", 300) for _ in range(8))) == [200] * 8, "what waits waits"
+
+
 async def test_the_router_is_killed(drills: Drills, client: httpx.AsyncClient) -> None:
     async with client:
         # Longer than it takes until a new router grants again, so that it must learn of them.

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from deployments.router.scheduler import (
     Lease,
@@ -124,6 +124,18 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert pool.recalled[key] <= pool.lent[key]
 
     # What can happen
+
+    @initialize(choice=st.sampled_from(SETTINGS), slots=st.sampled_from((1, 4, 8, 10)))
+    def begin(self, choice: QosSettings, slots: int) -> None:
+        self.reconfigure(choice)
+        self.resize("p", slots)
+
+    @rule(bands=st.lists(st.sampled_from(BANDS), min_size=5, max_size=15))
+    def crowd(self, bands: list[str]) -> None:
+        """Enough of every band at once that they get in each other's way."""
+        for band in bands:
+            given = {"pool": "p", "tenant": "acme", "holder": "h1", "deadline_in_s": 60.0}
+            self.submit(count=1, band=band, tokens=100, **given)
 
     @rule(
         pool=st.sampled_from(POOLS),

@@ -193,8 +193,7 @@ async def crowd(port: int, tenant: str, size: int, until: float, done: list[Repl
         await asyncio.sleep(random.uniform(0, 0.5))
         while time.perf_counter() < until:
             reply = await stream(port, tenant, random.randint(1, 2 * tokens - 1))
-            if time.perf_counter() < until:
-                done.append(reply)
+            done.append(reply)
             if reply.status != 200:
                 await asyncio.sleep(1)
 
@@ -222,8 +221,13 @@ async def premium_and_batch(port: int, seconds: float) -> None:
     measured_from = time.perf_counter()
     crowded = await arrivals(port, "premium", 4, until)
     await batch
-    within = [r for r in (*done, *crowded) if measured_from <= r.ended_at <= until and r.status == 200]
-    used_s = sum(reply.engine_s for reply in within)
+    # What the engine was busy with each reply within the time that was measured.
+    spans = [
+        min(r.ended_at, until) - max(r.ended_at - r.engine_s, measured_from)
+        for r in (*done, *crowded)
+        if r.status == 200
+    ]
+    used_s = sum(max(0.0, span) for span in spans)
     for share in (0.5, 0.99):
         a, c = (p(share, [reply.ttft_s for reply in replies]) * 1000 for replies in (alone, crowded))
         print(
@@ -243,7 +247,7 @@ async def equal_tenants(port: int, seconds: float) -> None:
     await asyncio.gather(
         *(crowd(port, name, size, until, done[name], tokens) for name, (size, tokens) in shapes.items())
     )
-    tokens = [sum(reply.tokens for reply in replies) for replies in done.values()]
+    tokens = [sum(reply.tokens for reply in replies if reply.ended_at <= until) for replies in done.values()]
     jain = sum(tokens) ** 2 / (len(tokens) * sum(t * t for t in tokens))
     print(f"3 equal tenants: tokens {dict(zip(done, tokens, strict=True))}; Jain index {jain:.3f}", flush=True)
 

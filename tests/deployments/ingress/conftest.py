@@ -26,6 +26,9 @@ from tests.policies.redis_server import RedisServer, binaries
 DEADLINE_S = 5.0
 """Long, because the machine that runs the tests may be busy; deadlines have tests of their own."""
 
+PLENTY = 64
+"""Slots of a pool where the test says nothing else."""
+
 
 class LocalPools:
     """Calls the models' service in this process, where Ray Serve would call a replica."""
@@ -34,7 +37,8 @@ class LocalPools:
         options = {"first_token_ms": 1, "inter_token_ms": 1, "reply_tokens": 5}
         self.services: dict[str, Any] = {name: ModelService("simulated", options) for name in ("small", "large")}
         self.failure: Exception | None = None
-        self.slots = dict.fromkeys(self.services, 64)
+        self.slots: dict[str, int] = {}
+        """Of pools that have fewer than plenty."""
         self.qos = QosSettings()
         self._admission: Admission | None = None
         self._router: RouterService | None = None
@@ -43,8 +47,8 @@ class LocalPools:
     def router(self) -> RouterService:
         """The real router's work, in this process."""
         if self._router is None:
-            book = SlotBook(self.slots, self.qos, time.monotonic, grace_s=0)
-            self._router = RouterService(book, lambda _: dict(self.slots))
+            book = SlotBook(self.services, self.qos, time.monotonic, grace_s=0)
+            self._router = RouterService(book, lambda _: {**dict.fromkeys(self.services, PLENTY), **self.slots})
         return self._router
 
     async def admit(self, wanted: Wanted) -> Slot:

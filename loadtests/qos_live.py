@@ -142,7 +142,7 @@ async def stream(port: int, tenant: str, max_tokens: int) -> Reply:
         while line := await reader.readline():
             if line.startswith(b"data: {"):
                 first_s = first_s or time.perf_counter() - began
-                tokens += b'"content"' in line
+                tokens += b'"content"' in line and b'"role"' not in line
         return Reply(status, first_s, tokens, time.perf_counter())
     finally:
         writer.close()

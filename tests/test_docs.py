@@ -6,8 +6,16 @@ import pytest
 from pydantic import BaseModel
 
 from deployments.router.scheduler import BandSettings, QosSettings
-from policies.entities import Match, RateLimitPolicy
-from serve_app.config import ApplicationArgs, EngineSettings, HttpSettings, ModelSettings, RedisSettings
+from policies.entities import Match, Model, RateLimitPolicy
+from serve_app.config import (
+    ApplicationArgs,
+    EngineSettings,
+    HttpSettings,
+    ModelSettings,
+    QosArgs,
+    RedisSettings,
+    SlaSettings,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -22,6 +30,9 @@ DOCS = Path(__file__).parent.parent / "docs"
         (HttpSettings, "configuration.md"),
         (ModelSettings, "configuration.md"),
         (EngineSettings, "configuration.md"),
+        (QosArgs, "configuration.md"),
+        (SlaSettings, "routing.md"),
+        (Model, "configuration.md"),
         (QosSettings, "qos.md"),
         (BandSettings, "qos.md"),
     ],

@@ -127,7 +127,7 @@ class LiveCatalogue:
         tenant = self._own(Kind.TENANTS).get(user.tenant) or held.tenant
         if not isinstance(tenant, Tenant) or tenant.name != user.tenant:
             return None
-        return Identity(tenant.name, user.name, held.key, tenant.qos_tier)
+        return Identity(tenant.name, user.name, held.key, tenant.qos_tier, tenant.weight)
 
     async def _look_up(self, key_id: str) -> Identity | None:
         try:

@@ -64,10 +64,11 @@ class RouterService:
             await asyncio.sleep(TICK_S)
 
     def _look(self) -> None:
-        for pool, slots in self._capacities(self.book.waiting()).items():
-            self.book.set_capacity(pool, slots)
+        # The time first: whether this process stood still must be known before anything is granted.
         for gone in self.book.tick():
             self._news.pop(gone, None)
+        for pool, slots in self._capacities(self.book.waiting()).items():
+            self.book.set_capacity(pool, slots)
         self._wake()
 
     def _wake(self) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 
 from deployments.router.exchange.messages import (
     Ask,
@@ -25,7 +26,7 @@ from deployments.router.exchange.messages import (
     Wanted,
 )
 from deployments.router.exchange.numbered import Inbox, Outbox
-from deployments.router.exchange.timing import GRACE_S, SILENCE_S
+from deployments.router.exchange.timing import GRACE_S, SILENCE_S, STALL_S
 from deployments.router.scheduler import (
     UNKNOWN_RETRY_AFTER_S,
     Lease,
@@ -75,7 +76,10 @@ class SlotBook:
         self._ingresses: dict[str, _Ingress] = {}
         self._capacity: dict[str, int] = dict.fromkeys(self._pools, 0)
         self._given: dict[str, int] = dict.fromkeys(self._pools, 0)
-        self._grants_from = clock() + grace_s
+        self._grace_s = grace_s
+        self._grants_from = inf
+        """Begins to count with the first report."""
+        self._looked_at = clock()
         self._with_news: set[str] = set()
 
     @property
@@ -86,6 +90,9 @@ class SlotBook:
     def take(self, report: Report) -> None:
         """Does what the report says, as far as it is new."""
         now = self._clock()
+        if self._grants_from == inf:
+            self._grants_from = now + self._grace_s
+            self._apply_capacities()
         ingress = self._ingresses.get(report.ingress)
         if ingress is None or report.session > ingress.session:
             if report.first != 1 or not report.ops or not isinstance(report.ops[0], Open):
@@ -130,13 +137,15 @@ class SlotBook:
         """What time alone changes: requests expire, a router that started begins to grant, and ingresses are given up.
         Those are returned."""
         now = self._clock()
+        if now - self._looked_at > STALL_S:
+            self._stood_still(now)
+        self._looked_at = now
         silent = [name for name, ingress in self._ingresses.items() if now - ingress.heard_at > SILENCE_S]
         for name in silent:
             del self._ingresses[name]
             self._with_news.discard(name)
             self._tell(self._scheduler.forget(name))
-        for pool in self._pools:
-            self._apply_capacity(pool)
+        self._apply_capacities()
         self._tell(self._scheduler.expire())
         return silent
 
@@ -148,6 +157,18 @@ class SlotBook:
         """Requests that wait, by pool."""
         count = Counter(pool for ingress in self._ingresses.values() for pool in ingress.waiting.values())
         return {pool: count[pool] for pool in self._pools}
+
+    def _stood_still(self, now: float) -> None:
+        """What was said meanwhile may not have been read yet: everybody has as much time to be heard as after a
+        start."""
+        for ingress in self._ingresses.values():
+            ingress.heard_at = now
+        if self._looked_at < self._grants_from < inf:
+            self._grants_from = now + self._grace_s
+
+    def _apply_capacities(self) -> None:
+        for pool in self._pools:
+            self._apply_capacity(pool)
 
     def _apply_capacity(self, pool: str) -> None:
         slots = 0 if self.settling else self._capacity[pool]

@@ -12,9 +12,13 @@ SILENCE_S = 4.0
 It hears a call later than the ingress sent it, so its patience ends at least `SILENCE_S - LEASE_VALID_S` after the
 ingress has stopped using leases: a slot is never used on both sides, without a clock that both read."""
 
+STALL_S = 1.0
+"""A router that has not looked for this long stood still itself, and can say of nobody that it was silent."""
+
 GRACE_S = SILENCE_S
-"""A router that starts grants nothing for this long. Whoever lives has reported by then; who has not would have been
-given up by a router that had been there all along."""
+"""A router that starts grants nothing for this long from the first report on; before that it may be running without
+anybody knowing. Whoever lives has reported by then; who has not would have been given up by a router that had been
+there all along."""
 
 IDLE_LEASE_S = 10.0
 """A lease that no request has used for this long goes back. Nobody is hurt by it before: it is called back when

@@ -32,8 +32,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def jump(self, by_s: float) -> None:
+        self._jumping.now += by_s
+
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs this in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
+
+
+def stand_still(for_s: float) -> None:
+    """The whole process does nothing for so long, as one that is stopped or gets no CPU."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.jump(for_s)

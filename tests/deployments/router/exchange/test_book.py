@@ -21,10 +21,10 @@ from deployments.router.exchange.messages import (
     Return,
     Wanted,
 )
-from deployments.router.exchange.timing import GRACE_S, SILENCE_S
+from deployments.router.exchange.timing import GRACE_S, SILENCE_S, STALL_S, TICK_S
 from deployments.router.scheduler import QosSettings
 
-W = Wanted("p", "standard", "acme", 1.0, 10, 5.0)
+W = Wanted("p", "standard", "acme", 1.0, 10, 25.0)
 NOTHING = Open((), (), ())
 
 
@@ -45,6 +45,14 @@ class Scene:
     def send(self, report: Report) -> News:
         self.book.take(report)
         return self.book.news(report)
+
+    def wait(self, for_s: float) -> list[str]:
+        """Time passes, and the router looks as often as it does; who was given up meanwhile."""
+        gone = []
+        for _ in range(round(for_s / TICK_S)):
+            self.now += TICK_S
+            gone += self.book.tick()
+        return gone
 
     @property
     def used(self) -> int:
@@ -119,11 +127,9 @@ def test_unknown_pools_and_bands(wanted: Wanted) -> None:
 def test_who_is_silent_is_given_up() -> None:
     scene = Scene(slots=1)
     scene.say("a", NOTHING, Ask(1, W))
-    scene.now += SILENCE_S - 0.1
+    assert scene.wait(SILENCE_S - 0.1) == []
     scene.say("b", NOTHING, Ask(1, W))
-    assert scene.book.tick() == []
-    scene.now += 0.2
-    assert scene.book.tick() == ["a"]
+    assert scene.wait(0.2) == ["a"]
     assert scene.say("b").notices == (Granted(1),)
     assert scene.say("a", End(1, 5)).known is False
 
@@ -131,17 +137,45 @@ def test_who_is_silent_is_given_up() -> None:
 def test_a_new_router_grants_nothing_before_everybody_could_speak() -> None:
     scene = Scene(slots=2, grace_s=GRACE_S)
     assert scene.say("a", NOTHING, Ask(1, W)).notices == ()
-    scene.now += 1
+    scene.wait(1)
     scene.say("b", Open((Held(7, W, 3.0),), (), ()))
-    scene.now += GRACE_S - 1.1
-    scene.book.tick()
+    scene.wait(GRACE_S - 1.1)
     assert scene.say("a").notices == ()
-    scene.now += 0.2
-    scene.book.tick()
+    scene.wait(0.2)
     assert scene.say("a").notices == (Granted(1),)
     assert scene.say("a", Ask(2, W)).notices == (Granted(1),), "b has the other"
     scene.say("b", End(7, 1))
     assert scene.say("a").notices == (Granted(1), Granted(2))
+
+
+def test_its_grace_begins_when_it_is_heard_for_the_first_time() -> None:
+    scene = Scene(slots=2, grace_s=GRACE_S)
+    scene.wait(2 * GRACE_S)
+    assert scene.say("a", NOTHING, Ask(1, W)).notices == (), "others may hold everything, and have not found it yet"
+    scene.wait(GRACE_S - 1)
+    assert scene.say("a").notices == ()
+    scene.wait(1.1)
+    assert scene.say("a").notices == (Granted(1),)
+
+
+def test_a_router_that_stood_still_gives_everybody_time() -> None:
+    scene = Scene(slots=1)
+    scene.say("a", NOTHING, Ask(1, W))
+    scene.now += SILENCE_S + STALL_S
+    assert scene.book.tick() == []
+    assert scene.wait(SILENCE_S - 0.1) == []
+    assert scene.wait(0.2) == ["a"]
+
+
+def test_a_router_that_stood_still_while_it_started_waits_anew() -> None:
+    scene = Scene(slots=2, grace_s=GRACE_S)
+    scene.say("a", NOTHING, Ask(1, W))
+    scene.now += GRACE_S + STALL_S
+    scene.book.tick()
+    scene.wait(GRACE_S - 1)
+    assert scene.say("a").notices == ()
+    scene.wait(1.1)
+    assert scene.say("a").notices == (Granted(1),)
 
 
 def test_another_session_replaces_the_one_before() -> None:

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.router.contract import QueueFullError, QueueTimeoutError
+from deployments.router.exchange.messages import Report
 from deployments.router.exchange.timing import GRACE_S, IDLE_LEASE_S, SILENCE_S
 from deployments.router.scheduler import BandSettings, QosSettings
 from tests.deployments.router.exchange.world import Network, World, wanted
-from tests.deployments.router.virtual_time import run
+from tests.deployments.router.virtual_time import run, stand_still
 
 BANDS = ("internal", "premium", "standard", "batch")
 
@@ -19,6 +20,8 @@ BANDS = ("internal", "premium", "standard", "batch")
 async def _settled_world(slots: int, network: Network | None = None, **fields: object) -> World:
     world = World(network or Network(Random(0)), {"p": slots}, **fields)  # type: ignore[arg-type] # fields of World
     world.start_router()
+    assert world.service is not None
+    world.service.book.take(Report("somebody", 1, 1, (), 0))  # its grace begins when it is heard
     await asyncio.sleep(GRACE_S + 0.2)
     return world
 
@@ -220,6 +223,41 @@ def test_a_router_that_died_is_rebuilt_from_what_the_ingresses_say() -> None:
     run(scenario())
 
 
+def test_a_router_that_stood_still_gives_nobody_up() -> None:
+    async def scenario() -> None:
+        world = await _settled_world(4, settings=QosSettings(lease_block=0))
+        ingresses = [world.start_ingress() for _ in range(2)]
+        jobs = [world.spawn(ingress, wanted(), 20.0) for ingress in ingresses for _ in range(2)]
+        await asyncio.sleep(1.0)
+        jobs += [world.spawn(ingress, wanted(), 1.0) for ingress in ingresses for _ in range(2)]
+        await asyncio.sleep(1.0)
+        stand_still(SILENCE_S + 1)
+        await asyncio.gather(*jobs)
+        assert world.most_in_use["p"] == 4
+        assert world.outcomes == ["done"] * 8
+        await _close(world)
+
+    run(scenario())
+
+
+def test_a_router_waits_for_ingresses_from_when_it_can_be_heard() -> None:
+    async def scenario() -> None:
+        world = await _settled_world(4, settings=QosSettings(lease_block=0))
+        ingresses = [world.start_ingress() for _ in range(2)]
+        jobs = [world.spawn(ingress, wanted(), 20.0) for ingress in ingresses for _ in range(2)]
+        await asyncio.sleep(1.0)
+        jobs += [world.spawn(ingress, wanted(), 1.0) for ingress in ingresses for _ in range(2)]
+        await world.kill_router()
+        await asyncio.sleep(1.0)
+        world.start_router(heard_after_s=2 * GRACE_S)  # Serve tells the ingresses of it that much later
+        await asyncio.gather(*jobs)
+        assert world.most_in_use["p"] == 4
+        assert world.outcomes == ["done"] * 8
+        await _close(world)
+
+    run(scenario())
+
+
 def test_without_a_router_requests_wait_as_long_as_they_may_and_no_longer() -> None:
     async def scenario() -> None:
         world = await _settled_world(4)
@@ -239,7 +277,7 @@ def test_without_a_router_requests_wait_as_long_as_they_may_and_no_longer() -> N
     double=st.sampled_from([0.0, 0.3]),
     slowest_s=st.sampled_from([0.002, 0.05, 0.3]),
     slots=st.integers(1, 12),
-    deaths=st.lists(st.tuples(st.floats(0.0, 30.0), st.sampled_from(["router", "ingress"])), max_size=5),
+    deaths=st.lists(st.tuples(st.floats(0.0, 30.0), st.sampled_from(["router", "ingress", "nobody"])), max_size=5),
     requests=st.integers(5, 120),
 )
 @settings(max_examples=60, deadline=None)
@@ -265,10 +303,12 @@ def test_never_over_capacity_and_nothing_lost(
                 victim = random.choice(sorted(world.ingresses))
                 world.start_ingress()
                 await world.kill_ingress(victim)
+            elif whom == "nobody":
+                stand_still(random.uniform(0.0, 8.0))
             elif world.service is not None:
                 await world.kill_router()
                 await asyncio.sleep(random.uniform(0.0, 6.0))
-                world.start_router()
+                world.start_router(heard_after_s=random.uniform(0.0, 6.0))
 
         async def arrive() -> None:
             await asyncio.sleep(random.uniform(0.0, 30.0))
@@ -281,7 +321,7 @@ def test_never_over_capacity_and_nothing_lost(
             await asyncio.wait([task])
 
         await asyncio.gather(*(kill(*death) for death in deaths), *(arrive() for _ in range(requests)))
-        await asyncio.sleep(SILENCE_S + IDLE_LEASE_S + GRACE_S + 2)
+        await asyncio.sleep(6 + SILENCE_S + IDLE_LEASE_S + GRACE_S + 2)
         assert world.service is not None
         for pool in world.service.book.statistics():
             assert (pool.used, pool.waiting) == (0, 0), f"a slot of {pool.name} is lost"

@@ -43,6 +43,7 @@ class World:
     settings: QosSettings = field(default_factory=QosSettings)
     ingresses: dict[str, Admission] = field(default_factory=dict)
     service: RouterService | None = None
+    reachable_at: float = 0.0
     names: int = 0
     lost: dict[str, bool] = field(default_factory=dict)
     most_in_use: dict[str, int] = field(default_factory=dict)
@@ -50,8 +51,10 @@ class World:
     jobs: dict["asyncio.Task[None]", Admission] = field(default_factory=dict)
     background: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    def start_router(self) -> None:
+    def start_router(self, heard_after_s: float = 0.0) -> None:
+        """`heard_after_s`: how long it runs before any call reaches it."""
         clock = asyncio.get_running_loop().time
+        self.reachable_at = clock() + heard_after_s
         self.service = RouterService(SlotBook(self.capacity, self.settings, clock), lambda _: dict(self.capacity))
         self.service.start()
 
@@ -118,7 +121,8 @@ class World:
             raise RouterAwayError("lost on the way")
         await self._delay()
         service = self.service
-        if service is None or name not in self.ingresses:
+        here = service is not None and asyncio.get_running_loop().time() >= self.reachable_at
+        if service is None or not here or name not in self.ingresses:
             raise RouterAwayError("nobody there")
         if self.network.random.random() < self.network.double:
             again = asyncio.get_running_loop().create_task(self._again(service, report))

@@ -32,6 +32,10 @@ from deployments.router.exchange.timing import IDLE_LEASE_S, LATE_S, LEASE_VALID
 RETRY_UNKNOWN_S = 1.0
 """What a request is told that waited in vain while the router was away: nobody knows the rate. Seconds."""
 
+MOST_UNCONFIRMED = 5_000
+"""How much may be left to say, beside what waits and what runs, before a new session says only how things stand. While
+a router is away requests come and go, and what it has missed of them must not fill the memory."""
+
 
 @dataclass(slots=True)
 class Loan:
@@ -151,14 +155,19 @@ class SlotHolder:
         if not news.known:
             self._begin()
             return
+        if self._clock() - sent_at > LEASE_VALID_S:
+            return  # this process stood still; the router may have given it up since. If not, it says all this again
         self._trusted_until = max(self._trusted_until, sent_at + LEASE_VALID_S)
         self._outbox.confirm(news.heard)
         for notice in self._inbox.take(news.first, news.notices):
             self._heed(notice)
 
     def tick(self) -> None:
-        """What time alone changes: slots that nobody uses go back, requests whose refusal does not come end."""
+        """What time alone changes: slots that nobody uses go back, requests whose refusal does not come end; what the
+        router has missed for too long is put into fewer words."""
         now = self._clock()
+        if len(self._outbox) > MOST_UNCONFIRMED + 2 * (len(self._waiting) + len(self._granted)):
+            self._begin()
         for (pool, band), loan in self._loans.items():
             old = sum(now - since > IDLE_LEASE_S for since in loan.unused_since)
             if old:

@@ -15,6 +15,9 @@ class Outbox(Generic[T]):
         """Number of the first that is kept."""
         self._kept: deque[T] = deque()
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     @property
     def last(self) -> int:
         """Number of the last that was said; 0 where nothing was."""

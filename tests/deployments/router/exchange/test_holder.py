@@ -203,3 +203,27 @@ def test_a_ticket_is_settled_once(scene: Scene, settle: Callable[[Scene], None])
     scene.now += 100
     scene.holder.tick()
     assert len(scene.settled) == 1
+
+
+def test_what_is_heard_too_late_may_be_true_no_more(scene: Scene) -> None:
+    scene.ask()
+    report, sent_at = scene.holder.report(), scene.now
+    scene.now += LEASE_VALID_S + 0.1  # this process stood still; the router may have given its slots to others
+    news = News(report.session, True, report.first, scene.said + 1, (Granted(1),))
+    scene.holder.hear(news, sent_at)
+    assert scene.settled == []
+    assert scene.holder.in_use("p") == 0
+    scene.holder.hear(news, scene.now)
+    assert [type(outcome) for outcome in scene.settled] == [Slot]
+
+
+def test_what_is_to_be_said_does_not_grow_while_the_router_is_away(scene: Scene) -> None:
+    for _ in range(20_000):
+        ticket = scene.holder.ask(W, scene.settled.append)
+        scene.holder.leave(ticket)
+    scene.ask()
+    scene.holder.tick()
+    ops = scene.ops()
+    assert len(ops) < 10_000
+    assert isinstance(ops[0], Open)
+    assert [op.ticket for op in ops if isinstance(op, Ask)] == list(ops[0].waiting), "what waits is asked for anew"

@@ -132,6 +132,11 @@ class Admission:
             while True:
                 try:
                     await step()
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    await asyncio.sleep(RETRY_S)  # the call was cancelled, by Ray where a replica ends, not this loop
                 except RouterAwayError:
                     await asyncio.sleep(RETRY_S)
                 except Exception:  # noqa: BLE001 - were this loop to end, no request would ever be admitted again

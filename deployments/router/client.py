@@ -72,7 +72,7 @@ class RouterPools:
     async def call(self, pool: str, method: str, argument: Any) -> Any:
         handle = (await self._table(pool))[0]
         with self._errors_of(pool):
-            return await getattr(handle, method).remote(argument)
+            return await _answer(getattr(handle, method).remote(argument))
 
     async def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
         handle = (await self._table(pool))[1]
@@ -105,7 +105,7 @@ class RouterPools:
     async def _exchange(self, report: Report, wait: bool) -> News:
         try:
             async with asyncio.timeout(ANSWER_S + HEARTBEAT_S * wait):
-                return cast(News, await self._router.exchange.remote(report, wait))
+                return cast(News, await _answer(self._router.exchange.remote(report, wait)))
         except (TimeoutError, RayError, DeploymentUnavailableError, BackPressureError, RequestCancelledError) as error:
             raise RouterAwayError(f"the model router does not answer: {type(error).__name__}") from error
 
@@ -133,3 +133,13 @@ class RouterPools:
         except (DeploymentUnavailableError, RayError) as error:
             self._answered.discard(pool)  # not ready until one of its replicas has answered again
             raise PoolUnavailableError(f"pool {pool!r} cannot serve now: {type(error).__name__}") from error
+
+
+async def _answer(response: Any) -> Any:
+    """What a call brings. One that nobody awaits any longer ends; Ray would go on with it, on a slot that is free by
+    our books."""
+    try:
+        return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise

@@ -4,7 +4,8 @@ A pool is the replicas of one model. The ingress asks for the table of pools and
 the least busy of its replicas (Ray Serve's power of two choices), and data goes straight from the replica to the
 ingress. Slots are agreed on in `exchange` calls. The ingress's side of it is `deployments.router.client`.
 
-It must have exactly one replica: two would each give away all slots. `serve_app.config_file` refuses more.
+It must have exactly one replica: two would each give away all slots. `serve_app.config_file` refuses more before anything
+starts; since `serve deploy` does not ask it, a replica that is one of several refuses to start.
 """
 
 import time
@@ -20,6 +21,10 @@ from deployments.router.scheduler import PoolStatistics, QosSettings
 from deployments.router.service import RouterService
 
 
+class SeveralRoutersError(Exception):
+    """The deployment is to have more than one replica."""
+
+
 @serve.deployment(
     name="ModelRouter", max_ongoing_requests=1_000, health_check_period_s=1
 )  # asked often, so that one that died is replaced soon
@@ -31,6 +36,7 @@ class ModelRouter:
     ) -> None:
         """`qos`: fields of `QosSettings`. `slots_each`: by pool, how many requests a replica works on at once, where
         those are fewer than its `max_ongoing_requests`."""
+        _require_alone()
         self._pools, self._slots_each = pools, slots_each or {}
         self._book = SlotBook(pools, QosSettings.model_validate(qos), time.monotonic)
         self._service: RouterService | None = None
@@ -55,3 +61,13 @@ class ModelRouter:
         if self._service is None:  # not in the constructor, which has no event loop
             self._service = RouterService(self._book, Replicas(self._pools, self._slots_each).exchange)
         return self._service
+
+
+def _require_alone() -> None:
+    context = serve.get_replica_context()
+    autoscaling = context._deployment_config.autoscaling_config  # while it is on, `world_size` does not tell
+    if context.world_size != 1 or autoscaling is not None:
+        raise SeveralRoutersError(
+            "ModelRouter has one replica, for several would each give all slots away: "
+            "write num_replicas: 1 and no autoscaling_config, or leave both out"
+        )

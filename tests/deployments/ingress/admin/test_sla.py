@@ -1,5 +1,7 @@
 """`GET /admin/sla`: targets, what each tenant got, and the figures of several replicas together."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -70,3 +72,23 @@ async def test_replicas_tell_by_themselves(state: IngressState, monkeypatch: pyt
     while "acme" not in figures:
         figures = await reader.together()
     assert figures["acme"][1]["1m"].succeeded == 1
+
+
+async def test_telling_gives_way_to_requests(state: IngressState) -> None:
+    turns = 0
+
+    async def serve() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    book = type(state.sla)(lambda: 1_000.0)
+    for number in range(400):
+        book.succeeded(f"tenant-{number}", "standard", 0.1, 0.2)
+    sharing = SlaSharing(book, state.live.store)
+    task = asyncio.create_task(serve())
+    figures = await sharing._figures()
+    task.cancel()
+    assert len(figures) == 400
+    assert turns > 20, "hundreds of tenants would else keep every request waiting for half a second"

@@ -4,8 +4,8 @@ A pool is the replicas of one model. The ingress asks for the table of pools and
 the least busy of its replicas (Ray Serve's power of two choices), and data goes straight from the replica to the
 ingress. Slots are agreed on in `exchange` calls. The ingress's side of it is `deployments.router.client`.
 
-It must have exactly one replica: two would each give away all slots. `serve_app.config_file` refuses more before anything
-starts; since `serve deploy` does not ask it, a replica that is one of several refuses to start.
+It must have exactly one replica: two would each give away all slots. `serve_app.config_file` refuses more before
+anything starts; since `serve deploy` does not ask it, a replica that is one of several refuses to start.
 """
 
 import time
@@ -54,8 +54,8 @@ class ModelRouter:
         return self._book.statistics()
 
     async def check_health(self) -> None:
-        """Asked by Ray Serve, before the first request too."""
-        self._running().start()
+        """Asked by Ray Serve, before the first request too. A router that cannot follow the replicas is not healthy."""
+        self._running().check()
 
     def _running(self) -> RouterService:
         if self._service is None:  # not in the constructor, which has no event loop

@@ -28,6 +28,8 @@ class RouterService:
         self._capacities = capacities
         self._news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._task: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        """Of the last look, where it failed."""
 
     async def exchange(self, report: Report, wait: bool) -> News:
         """Takes a report and answers it. `wait`: not before there is news, for at most a heartbeat's time."""
@@ -44,10 +46,17 @@ class RouterService:
         return self.book.news(report)
 
     def start(self) -> None:
-        """Begins to watch the time, where that has not begun yet."""
+        """Begins to watch the time, where that has not begun yet. Raises what keeps it from being watched."""
         if self._task is None:
+            self._look()
             # An empty context: Ray Serve cancels what carries the context of a request that has ended.
             self._task = asyncio.get_running_loop().create_task(self._watch(), context=contextvars.Context())
+
+    def check(self) -> None:
+        """Starts, and raises what keeps this from going on, where something does."""
+        self.start()
+        if self._failure is not None:
+            raise self._failure
 
     async def close(self) -> None:
         if self._task is not None:
@@ -57,11 +66,15 @@ class RouterService:
 
     async def _watch(self) -> None:
         while True:
+            await asyncio.sleep(TICK_S)
             try:
                 self._look()
-            except Exception:  # noqa: BLE001 - were this to end, nothing would expire and no capacity be followed
-                _log.exception("the router's clockwork failed, and goes on")
-            await asyncio.sleep(TICK_S)
+            except Exception as error:  # noqa: BLE001 - were this to end, nothing would expire and no capacity be followed
+                if self._failure is None:  # the first time only; `check` says it as long as it lasts
+                    _log.exception("the router's clockwork failed, and goes on")
+                self._failure = error
+            else:
+                self._failure = None
 
     def _look(self) -> None:
         # The time first: whether this process stood still must be known before anything is granted.

@@ -81,7 +81,7 @@ class ChatCompletions:
         request = parse_chat(await read_body(headers, receive, state.settings.max_body_bytes))
         chain = route(state.resolver, identity, model_for(state, identity, request.model), random.random)
         ready_to_wait_until = time.monotonic() + _queue_timeout_s(headers, state.settings.request_deadline_s)
-        answer: HttpError | None = None
+        first: tuple[HttpError, RawHeaders] | None = None
         for model in chain:
             wait_s = max(0.0, ready_to_wait_until - time.monotonic())
             if model is not chain[-1]:
@@ -89,8 +89,9 @@ class ChatCompletions:
             try:
                 await self._attempt(identity, request, model, wait_s, exchange)
             except _UnservedError as error:
-                answer = answer or error.answer
+                first = first or (error.answer, exchange.headers)
                 if model is chain[-1] or (error.denied and model is chain[0]):
+                    answer, exchange.headers = first
                     raise answer from error
                 if exchange.undoing is not None:  # until that is done, windows that both count in hold both
                     await asyncio.wait([exchange.undoing], timeout=UNDO_S)
@@ -131,7 +132,7 @@ class ChatCompletions:
             )
             used.ran = True
             call = _call(request, model, max_tokens)
-            exchange.headers.append((b"x-sluice-model", model.name.encode()))
+            exchange.model = model.name
             if request.stream:
                 await self._stream(model, call, used, exchange)
             else:
@@ -176,6 +177,9 @@ class _Exchange:
         self._arrived_at = time.monotonic()
         self._first_at: float | None = None
         self.headers: RawHeaders = []
+        """What the limits say."""
+        self.model = ""
+        """Which one serves."""
         self.identity: Identity | None = None
         self.undoing: asyncio.Task[None] | None = None
         """Takes back what the last model was charged, where it did not serve."""
@@ -191,15 +195,18 @@ class _Exchange:
         return first_s, time.monotonic() - self._arrived_at
 
     async def reply(self, body: bytes) -> None:
-        await send_reply(self._send, 200, [JSON, *self.headers], body)
+        await send_reply(self._send, 200, [JSON, *self._served_headers()], body)
 
     async def event(self, event: bytes) -> None:
         if not self._streaming:
             self._streaming = True
             self._first_at = time.monotonic()
-            headers = [*EVENT_STREAM, *self.headers]
+            headers = [*EVENT_STREAM, *self._served_headers()]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+    def _served_headers(self) -> RawHeaders:
+        return [*self.headers, (b"x-sluice-model", self.model.encode())]
 
     async def finish(self) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

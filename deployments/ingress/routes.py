@@ -22,7 +22,7 @@ def route(resolver: Resolver, identity: Identity, model: Model, chance: Callable
         model = _draw(resolver, identity, model, chance)
     if not model.fallback:
         return (model,)
-    fallbacks = (resolver.model(name) for name in model.fallback)
+    fallbacks = (resolver.model(name) for name in dict.fromkeys(model.fallback))  # each once
     return (model, *(m for m in fallbacks if m is not None and m is not model and may_use(identity, m)))
 
 

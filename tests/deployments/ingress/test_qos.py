@@ -242,6 +242,34 @@ async def test_a_fallback_whose_limits_deny_leaves_the_first_answer(
     assert (await running).status_code == 200
 
 
+async def test_what_nobody_served_is_answered_as_by_the_first(
+    client: httpx.AsyncClient, state: IngressState, pools: LocalPools
+) -> None:
+    del pools.services["large"]
+    first = policy("small-only", "MODEL", match={"model": "small"})
+    tight = policy("tight", "MODEL", limit=1, match={"model": "ghost"})
+    chain = models(small={"pool": "gone", "fallback": ["large", "ghost"]})
+    use(state, first, tight, models=chain)
+    for _ in range(2):
+        reply = await client.post(CHAT, json=ask())
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "model_unavailable")
+        assert "'small'" in reply.json()["error"]["message"]
+        assert '"small-only"' in reply.headers["ratelimit-policy"]
+        assert "x-sluice-model" not in reply.headers, "nobody served"
+    await _come_to(client, **{"small-only": 0})
+
+
+async def test_a_lost_replica_served_nobody(client: httpx.AsyncClient, pools: LocalPools) -> None:
+    class Lost:
+        async def chat(self, _: Any) -> Any:
+            raise PoolUnavailableError("the replica died")
+
+    pools.services["small"] = Lost()
+    reply = await client.post(CHAT, json=ask())
+    assert reply.status_code == 503
+    assert "x-sluice-model" not in reply.headers
+
+
 async def test_a_key_falls_back_only_to_models_that_it_may_use(
     client: httpx.AsyncClient, state: IngressState, gate: Gate
 ) -> None:

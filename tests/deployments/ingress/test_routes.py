@@ -14,6 +14,7 @@ MODELS = [
     {"name": "front", "tier": "t", "split": {"plain": 1}},
     {"name": "other", "tier": "t"},
     {"name": "round", "tier": "t", "fallback": ["round", "plain"]},
+    {"name": "twice", "tier": "t", "fallback": ["plain", "other", "plain"]},
 ]
 
 
@@ -38,6 +39,7 @@ CASES: dict[str, tuple[str, float, tuple[str, ...] | None, list[str]]] = {
     "a split among what the key may use": ("split", 0.9, ("split", "plain"), ["plain"]),
     "a split that leaves nothing": ("front", 0.5, ("front",), ["front"]),
     "a model that does not serve itself": ("front", 0.0, None, ["plain"]),
+    "a chain that names a model twice": ("twice", 0.0, None, ["twice", "plain", "other"]),
     "a chain that names its own model": ("round", 0.0, None, ["round", "plain"]),
 }
 

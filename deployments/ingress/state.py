@@ -86,6 +86,7 @@ class IngressState:
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
         await self.live.start()
         self.sla_sharing.start()
+        self.pools.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""

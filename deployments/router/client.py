@@ -56,6 +56,10 @@ class RouterPools:
             self._admission = Admission(self._ingress, self._exchange, time.monotonic, self._longest_waits_s)
         return self._admission
 
+    def start(self) -> None:
+        if self.admission is not None:
+            self.admission.start()
+
     async def admit(self, wanted: Wanted) -> Slot:
         admission = self.admission
         return Slot(wanted, 0.0, None, None) if admission is None else await admission.admit(wanted)
@@ -85,8 +89,7 @@ class RouterPools:
             pieces.cancel()
 
     async def unready(self) -> list[str]:
-        if self.admission is not None:
-            self.admission.start()
+        self.start()
         problems = []
         try:
             async with asyncio.timeout(PROBE_S):

@@ -51,6 +51,10 @@ class ModelFailedError(Exception):
 class Pools(Protocol):
     """Slots in pools, and calls on their replicas."""
 
+    def start(self) -> None:
+        """Begins what goes on in the background, on the event loop that serves; again does nothing. Without it the
+        first request does, and waits for what could have been agreed before."""
+
     async def admit(self, wanted: Wanted) -> Slot:
         """A slot, which `release` must give back; at once where one is free.
 

@@ -40,6 +40,7 @@ class LocalPools:
         self.slots: dict[str, int] = {}
         """Of pools that have fewer than plenty."""
         self.qos = QosSettings()
+        self.started = False
         self._admission: Admission | None = None
         self._router: RouterService | None = None
 
@@ -50,6 +51,9 @@ class LocalPools:
             book = SlotBook(self.services, self.qos, time.monotonic, grace_s=0)
             self._router = RouterService(book, lambda _: {**dict.fromkeys(self.services, PLENTY), **self.slots})
         return self._router
+
+    def start(self) -> None:
+        self.started = True
 
     async def admit(self, wanted: Wanted) -> Slot:
         if self._admission is None:

@@ -6,7 +6,7 @@ import pytest
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressState
 from policies.errors import CatalogueError
-from tests.deployments.ingress.conftest import secret, use
+from tests.deployments.ingress.conftest import LocalPools, secret, use
 
 
 async def test_limits_show_the_callers_windows_and_consume_nothing(
@@ -106,6 +106,11 @@ async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
 async def test_probes_may_ask_for_the_status_alone(client: httpx.AsyncClient, path: str) -> None:
     reply = await client.head(path)
     assert (reply.status_code, reply.content) == (200, b"")
+
+
+async def test_the_pools_are_begun_with_before_the_first_request(state: IngressState, pools: LocalPools) -> None:
+    await state.reconfigure({"catalogue": {}})
+    assert pools.started
 
 
 async def test_a_wrong_catalogue_never_replaces_one_in_use(

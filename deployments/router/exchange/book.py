@@ -42,8 +42,9 @@ from deployments.router.scheduler import (
     Started,
 )
 
-NOW_S = 0.001
-"""What a request gets that will not wait at all: it starts if a slot is free. At its deadline it would be too late."""
+NOW_S = 0.05
+"""What a request gets that will not wait at all, in seconds: it starts if a slot is free, or unused on loan somewhere.
+To call that back takes a call there and one from there."""
 
 
 @dataclass(slots=True)

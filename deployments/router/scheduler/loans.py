@@ -49,6 +49,10 @@ class Loans:
             loan.recalled = loan.slots
         return recalls
 
+    def may_recall(self, band: str | None = None) -> bool:
+        """Whether anything (of this band) is on loan and not recalled."""
+        return any(self._fresh.values()) if band is None else bool(self._fresh.get(band))
+
     def outstanding(self) -> list[Recall]:
         """Everything that is recalled and not back."""
         return [Recall(h, self._pool, band, loan.recalled) for (h, band), loan in self._loans.items() if loan.recalled]

@@ -265,7 +265,7 @@ class Pool:
         if not len(band.queue) and band.below_cap and self._used < self._capacity:
             return None
         wait_s = self._expected_wait_s(entry.request, band, now_s)
-        if wait_s is not None and wait_s > patience_s:
+        if wait_s is not None and wait_s > patience_s and not self._loans_in_its_way(band):
             band.shed_timeout += 1
             return entry.as_shed(ShedReason.QUEUE_TIMEOUT, now_s, wait_s - patience_s, estimated=True)
         if len(band.queue) < band.settings.queue_bound:
@@ -277,6 +277,11 @@ class Pool:
         self.withdraw(gives_way)
         outcomes.append(self._shed(gives_way, band, ShedReason.QUEUE_FULL, now_s))
         return None
+
+    def _loans_in_its_way(self, band: Band) -> bool:
+        """Whether slots are on loan that will be recalled once a request of this band waits: some may be unused, so how
+        long it would wait is not known before they were asked for."""
+        return self._loans.may_recall(None if band.below_cap else band.settings.name)
 
     def _shed(self, entry: Entry, band: Band, reason: ShedReason, now_s: float) -> Shed:
         """For one that was in the queue, or finds it full: a place is free when one more request has started."""

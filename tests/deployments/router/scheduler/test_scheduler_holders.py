@@ -4,7 +4,7 @@ import pytest
 
 from deployments.router.scheduler import Lease, QosSettings, Recall, Request, Running
 
-from .harness import POOL, Harness, bands, recalled, started
+from .harness import POOL, Harness, bands, recalled, shed, started
 
 # Slots on loan
 
@@ -108,3 +108,26 @@ def test_a_report_replaces_what_was_known_of_the_holder() -> None:
     assert (at.pool().used, at.pool().waiting) == (2, 0)
     assert at.complete("r1") == []
     assert at.scheduler.leases("h1") == []
+
+
+def test_who_finds_slots_on_loan_is_not_shed_before_they_are_called_back() -> None:
+    at = Harness(bands(only={}), slots=2)
+    at.submit("only")
+    at.after(10)
+    at.complete("r1")  # a slot drains every five seconds
+    at.submit("only", deadline_in_s=1)
+    assert at.scheduler.lease("h1", POOL, "only", 1) == 1
+    assert recalled(at.submit("only", deadline_in_s=1, holder="h2")) == {("h1", "only"): 1}, "it may be unused"
+    assert shed(at.submit("only", deadline_in_s=1, holder="h2")) == [("r4", "queue_timeout")], "that is under way"
+    assert started(at.scheduler.return_lease("h1", POOL, "only", 1)) == ["r3"]
+
+
+def test_loans_that_nobody_calls_back_for_it_give_a_request_no_hope() -> None:
+    at = Harness(bands(high={}, low={"cap": 0.5}), slots=4)
+    for _ in range(2):
+        at.submit("low")
+    at.after(10)
+    at.complete("r1")
+    at.submit("low")
+    assert at.scheduler.lease("h1", POOL, "high", 1) == 1
+    assert shed(at.submit("low", deadline_in_s=1)) == [("r4", "queue_timeout")], "its cap is what it waits for"

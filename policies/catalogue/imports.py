@@ -209,10 +209,9 @@ class Imports:
         return True
 
     async def _clean(self, import_id: str) -> None:
-        async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
-            pipeline.unlink(self._key(import_id, "changes"), *self._staged_keys(import_id))
-            pipeline.expire(self._key(import_id), KEPT_S)
-            await pipeline.execute()
+        async with mapped():  # no pipeline: the driver's for a Cluster knows no UNLINK
+            await self._store.redis.unlink(self._key(import_id, "changes"), *self._staged_keys(import_id))
+            await self._store.redis.expire(self._key(import_id), KEPT_S)
 
     async def _take_over(self, head: Head) -> None:
         """Goes on with an import whose process has not been heard of for a while."""

@@ -19,10 +19,10 @@ from policies.catalogue import records
 from policies.catalogue.directory import Directory
 from policies.catalogue.kinds import Kind, Stored, name_of, names_taken
 from policies.catalogue.records import Change
-from policies.catalogue.store import MANAGED, CatalogueStore, Head, Held
+from policies.catalogue.store import MANAGED, TIMEOUT_S, CatalogueStore, Head, Held
 from policies.catalogue.whole import Catalogue
 from policies.entities import Entity, Model, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError
+from policies.errors import StoreError, StoreUnavailableError
 from policies.resolver import Identity, Resolver
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,9 @@ AGAIN_S = 0.2
 """After how long a Redis that did not answer is asked again."""
 
 CANCEL_AGAIN_S = 0.05
+
+LOOKED_UP_AT_ONCE = 50
+"""How many keys are looked up at the same time; each look-up holds a connection, of which the driver has 100."""
 
 PARSED_AT_ONCE = 200
 """How many records are parsed before other work of the event loop has its turn."""
@@ -54,6 +57,7 @@ class LiveCatalogue:
         self._api: dict[Kind, dict[str, Stored]] = {kind: {} for kind in MANAGED}
         self._directory = Directory()
         self._looking_up: dict[str, asyncio.Task[Identity | None]] = {}
+        self._look_ups = asyncio.Semaphore(LOOKED_UP_AT_ONCE)
         self._following: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -122,8 +126,15 @@ class LiveCatalogue:
         return Identity(tenant.name, user.name, held.key, tenant.qos_tier)
 
     async def _look_up(self, key_id: str) -> Identity | None:
-        generation = self._directory.generation
-        identity = self.whole(await self.store.identify(key_id))
+        try:
+            await asyncio.wait_for(self._look_ups.acquire(), TIMEOUT_S)
+        except TimeoutError:
+            raise StoreUnavailableError("too many keys wait for being looked up") from None
+        try:
+            generation = self._directory.generation
+            identity = self.whole(await self.store.identify(key_id))
+        finally:
+            self._look_ups.release()
         self._directory.remember(key_id, identity, generation)
         return identity
 
@@ -175,7 +186,7 @@ class LiveCatalogue:
                 if self.when_idle is not None:
                     await self.when_idle(head)
                 return (head.version, head.token) == (self.version, self._token)
-        if changes[0].version != self.version + 1:
+        if (changes[0].version, changes[0].behind) != (self.version + 1, self._token):
             return False
         await self._take(changes)
         return True

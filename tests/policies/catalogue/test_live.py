@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies.catalogue import Catalogue, Kind
-from policies.catalogue.live import LiveCatalogue
+from policies.catalogue.live import LOOKED_UP_AT_ONCE, LiveCatalogue
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 from policies.entities import ApiKey, Model, ModelTier, RateLimitPolicy, Tenant, UserAccount
@@ -155,6 +155,27 @@ async def test_unknown_keys_are_asked_for_once_until_they_exist(
     assert (identity.user, identity.tenant, identity.qos_tier) == ("ada", "platform", "internal")
 
 
+async def test_any_number_of_keys_at_once_is_looked_up(live: LiveCatalogue, store: CatalogueStore) -> None:
+    """As after a start, when every client comes for the first time. The driver has so many connections and no more."""
+    live.use_config(CONFIG)
+    await live.seen(await put(store, ApiKey(id="k399", user="ada", sha256="b" * 64)), SEEN_S)
+    found = await asyncio.gather(*(live.identity(f"k{n}") for n in range(400)))
+    assert [identity.api_key for identity in found if identity] == ["k399"]
+
+
+async def test_a_look_up_does_not_wait_for_ever_for_its_turn(live: LiveCatalogue, store: CatalogueStore) -> None:
+    async def never(_: str) -> Any:
+        await asyncio.Event().wait()
+
+    store.identify = never  # type: ignore[method-assign]
+    first = [asyncio.create_task(live.identity(f"k{n}")) for n in range(LOOKED_UP_AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreError, match="too many keys"):
+        await live.identity("one-more")
+    for each in (*first, *live._looking_up.values()):
+        each.cancel()
+
+
 async def test_an_answer_older_than_a_change_is_not_remembered(live: LiveCatalogue, store: CatalogueStore) -> None:
     live.use_config(CONFIG)
     key = ApiKey(id="k1", user="ada", sha256="b" * 64)
@@ -217,6 +238,35 @@ async def test_a_redis_that_lost_its_history_is_read_anew(live: LiveCatalogue, s
     give_up = time.monotonic() + SEEN_S
     while set(limits(live, "ada1")) != {"all", "c", "d"}:
         assert time.monotonic() < give_up
+        await asyncio.sleep(0.01)
+
+
+async def test_another_history_that_went_further_is_not_taken_for_the_own(
+    live: LiveCatalogue, store: CatalogueStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica took over that had not got the last changes yet, and was written to before this process asked again.
+    (On a Cluster its connection does not break then: the old primary sends it on.)"""
+    live.use_config(CONFIG)
+    await live.seen(await put(store, policy("a")), SEEN_S)
+    replica = redis_server.dump()
+    await live.seen(await put(store, policy("a", 6), policy("lost")), SEEN_S)
+    follow, held = store.follow, asyncio.Event()
+
+    async def late(version: int, most: int = 1000) -> Any:
+        await held.wait()
+        return await follow(version, most)
+
+    monkeypatch.setattr(store, "follow", late)
+    await asyncio.sleep(1)  # what it waited at has ended by now
+    with redis_server.sync() as redis:
+        redis.flushall()
+        for name, value in replica.items():
+            redis.restore(name, 0, value)
+    await put(store, policy("b"), policy("c"), policy("d"))
+    held.set()
+    give_up = time.monotonic() + SEEN_S
+    while limits(live, "ada1") != {"all": 100, "a": 5, "b": 5, "c": 5, "d": 5}:
+        assert time.monotonic() < give_up, limits(live, "ada1")
         await asyncio.sleep(0.01)
 
 

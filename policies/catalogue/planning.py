@@ -96,8 +96,7 @@ class Planner:
                 staged = await redis.hmget(key, found)
             lower = f"({found[-1].decode()}"
             yield {
-                name.decode(): kind.entity.model_validate_json(json.partition(b"|")[2])
-                for name, json in zip(found, staged, strict=True)
+                name.decode(): kind.entity.model_validate_json(json) for name, json in zip(found, staged, strict=True)
             }
 
     async def _compared(self, kind: Kind, piece: dict[str, Entity]) -> list[list[bytes]]:

@@ -107,8 +107,8 @@ class Planner:
         changes = []
         for (name, entity), record in zip(piece.items(), kept, strict=True):
             before = None if record is None else records.read(kind, record).entity
-            if name in own:
-                self._configured(kind, name, entity == own[name])
+            if name in own:  # the configuration may have taken over what the API wrote before
+                self._configured(kind, name, entity in (own[name], before))
                 continue
             self._check(kind, name, entity, before, missing)
             if entity == before:

@@ -113,6 +113,19 @@ async def test_exporting_and_applying_is_the_identity(imports: Imports, store: C
     assert await everything(store) == exported
 
 
+@pytest.mark.parametrize("prune", [False, True])
+async def test_what_the_configuration_has_taken_over_is_no_change(
+    imports: Imports, live: LiveCatalogue, store: CatalogueStore, prune: bool
+) -> None:
+    """A later configuration has a tenant of this name too: a backup can be applied all the same."""
+    await applied(imports, FILE)
+    before = await everything(store)
+    live.use_config(CONFIG.model_copy(update={"tenants": (*CONFIG.tenants, Tenant(name="acme", weight=7))}))
+    plan = await applied(imports, before, prune=prune)
+    assert plan.changes == 0
+    assert await everything(store) == before
+
+
 async def test_prune_deletes_what_is_not_in_the_file_and_nothing_else(imports: Imports, store: CatalogueStore) -> None:
     await applied(imports, FILE)
     smaller = {"tenants": [{"name": "acme", "weight": 2}], "users": FILE["users"][:1]}

@@ -40,7 +40,7 @@ def _parsed(kind: Kind, json: bytes) -> Entity:
         name = fields.get("id") or fields.get("name")
         # Without its cause, which repeats values: hashes of keys are among them.
         raise StoreRefusedError(
-            f"{kind.singular} {name!r} in Redis cannot be read here: a newer version of this program may have written it"
+            f"{kind.singular} {name!r} in Redis cannot be read here: a newer version of this may have written it"
         ) from None
 
 

@@ -191,7 +191,7 @@ class LiveCatalogue:
                 if self.when_idle is not None:
                     await self.when_idle(head)
                 return (head.version, head.token) == (self.version, self._token)
-        if changes[0].version != self.version + 1:
+        if (changes[0].version, changes[0].behind) != (self.version + 1, self._token):
             return False
         await self._take(changes)
         return True

@@ -233,6 +233,35 @@ async def test_a_redis_that_lost_its_history_is_read_anew(live: LiveCatalogue, s
         await asyncio.sleep(0.01)
 
 
+async def test_another_history_that_went_further_is_not_taken_for_the_own(
+    live: LiveCatalogue, store: CatalogueStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica took over that had not got the last changes yet, and was written to before this process asked again.
+    (On a Cluster its connection does not break then: the old primary sends it on.)"""
+    live.use_config(CONFIG)
+    await live.seen(await put(store, policy("a")), SEEN_S)
+    replica = redis_server.dump()
+    await live.seen(await put(store, policy("a", 6), policy("lost")), SEEN_S)
+    follow, held = store.follow, asyncio.Event()
+
+    async def late(version: int, most: int = 1000) -> Any:
+        await held.wait()
+        return await follow(version, most)
+
+    monkeypatch.setattr(store, "follow", late)
+    await asyncio.sleep(1)  # what it waited at has ended by now
+    with redis_server.sync() as redis:
+        redis.flushall()
+        for name, value in replica.items():
+            redis.restore(name, 0, value)
+    await put(store, policy("b"), policy("c"), policy("d"))
+    held.set()
+    give_up = time.monotonic() + SEEN_S
+    while limits(live, "ada1") != {"all": 100, "a": 5, "b": 5, "c": 5, "d": 5}:
+        assert time.monotonic() < give_up, limits(live, "ada1")
+        await asyncio.sleep(0.01)
+
+
 async def test_a_connection_that_falls_silent_is_replaced(store: CatalogueStore, redis_server: RedisServer) -> None:
     """The network swallows what is sent, and nobody says so: the change arrives over another connection."""
     proxy = TcpProxy(redis_server.socket)

@@ -8,7 +8,7 @@ be replayed, and `DryRun.notes` says what that is.
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
 
@@ -35,9 +35,6 @@ MOST_LOOKED_FOR = 50
 
 WORST = 20
 """Of how many subjects, those denied most, the outcome is told one by one."""
-
-REPLAYED_AT_ONCE = 5_000
-"""After so many entries other work of the event loop has its turn."""
 
 _SETTLED = 1 << 31
 
@@ -120,19 +117,21 @@ def source_for(
             "concurrent_requests keeps no history: slots that were given back are gone. Run the policy in shadow mode "
             "(mode: shadow) and watch how often it would deny"
         )
-    first_shadow = "or write it with mode: shadow, which denies nothing, and ask again when it has run for a window"
+    shadow = "with mode: shadow, which denies nothing, and ask again when it has run for a window"
     alike = [each for each in policies if _same_windows(each, proposed)]
     name = named if named is not None else proposed.name
     source = next((each for each in policies if each.name == name), None)
     if source is None and named is not None:
-        raise NoHistoryError(f"policy {named!r} does not exist: name one that does in from, {first_shadow}")
+        raise NoHistoryError(
+            f"policy {named!r} does not exist: name one that does in from, or write the policy {shadow}"
+        )
     if source is None:
         # The same match sees the same requests; without one, at least these; a long window remembers most.
         alike.sort(key=lambda each: (each.match != proposed.match, bool(each.match.conditions()), -each.window))
         if not alike:
             raise NoHistoryError(
                 f"no log holds what policy {proposed.name!r} would count: there is no policy with scope "
-                f"{proposed.scope}, {_per(proposed)} and unit {proposed.unit}. Name one in from, {first_shadow}"
+                f"{proposed.scope}, {_per(proposed)} and unit {proposed.unit}. Write it {shadow}"
             )
         return alike[0]
     if not _same_windows(source, proposed):
@@ -140,8 +139,7 @@ def source_for(
         raise NoHistoryError(
             f"the logs of policy {source.name!r} are of scope {source.scope}, {_per(source)} and unit {source.unit}; "
             f"the proposed policy's are of scope {proposed.scope}, {_per(proposed)} and unit {proposed.unit}. "
-            + (f"Name one of these in from: {others}; " if others else "There is none that fits: ")
-            + first_shadow
+            + (f"Name one of these in from: {others}; or write it {shadow}" if others else f"Write it {shadow}")
         )
     return source
 
@@ -169,48 +167,52 @@ class DryRunner:
                     complete, cursor = False, None
                     break
                 seen.add(which)
-                entries, whole = await self._entries(source, window, left)
-                left, complete = left - len(entries), complete and whole
-                outcomes.append(await _replayed(proposed, window.subject, entries))
+                judge = _Judge(proposed, window.subject)
+                async for entries, whole in self._log(source, window, left):
+                    judge.hear(entries)
+                    left, complete = left - len(entries), complete and whole
+                outcomes.append(judge.outcome)
             if cursor is None:
                 break
             complete = complete and page + 1 < MOST_LOOKED_FOR
         return _summed(proposed, source, [each for each in outcomes if each.requests], complete=complete)
 
-    async def _entries(
+    async def _log(
         self, source: RateLimitPolicy, window: FoundWindow, most: int
-    ) -> tuple[list[tuple[int, int]], bool]:
-        """The times and costs in a window's log (in the logs of all its parts), and whether that is all of them."""
-        entries: list[tuple[int, int]] = []
+    ) -> AsyncIterator[tuple[Sequence[tuple[int, int]], bool]]:
+        """The times and costs in a window's log, piece by piece, the oldest first; and whether nothing was left out."""
+        if source.shards == 1:
+            async for each in self._part(window.charge(source), most):
+                yield each
+            return
+        together: list[tuple[int, int]] = []
         complete = True
-        parts = [None] if source.shards == 1 else list(range(source.shards))
-        for part in parts:
-            read, whole = await self._log(_place(source, window, part, self._limiter.prefix), most - len(entries))
-            entries += read
-            complete = complete and whole
-        if len(parts) > 1:
-            entries.sort()
-        return entries, complete
+        for part in range(source.shards):
+            charge = Charge(source, window.subject, 1, window.slot, part)
+            async for entries, whole in self._part(charge, most - len(together)):
+                together += entries
+                complete = complete and whole
+        together.sort()
+        for first in range(0, len(together), ENTRIES_AT_ONCE):
+            yield together[first : first + ENTRIES_AT_ONCE], complete
+            await asyncio.sleep(0)  # other work of the event loop has its turn
 
-    async def _log(self, place: Place, most: int) -> tuple[list[tuple[int, int]], bool]:
-        entries: list[tuple[int, int]] = []
+    async def _part(self, charge: Charge, most: int) -> AsyncIterator[tuple[Sequence[tuple[int, int]], bool]]:
+        place = Place(charge.policy, charge.subject, charge.slot, charge.shard, self._limiter.prefix)
+        store, keys = self._limiter.store.of(place.tag), (len(place.keys), place.keys_wire)
         after_ms = after = 0
-        while len(entries) < most:
-            count = min(ENTRIES_AT_ONCE, most - len(entries))
-            keys = len(place.keys), place.keys_wire
+        while most > 0:
+            count = min(ENTRIES_AT_ONCE, most)
             args = (b"%d" % after_ms, b"%d" % after, b"%d" % count)
-            costs, *ids = await self._limiter.store.of(place.tag).run(HISTORY, keys, args, deadline_s=DEADLINE_S)
-            entries += zip(ids[::2], _costs(costs, len(ids) // 2), strict=True)
-            if len(ids) < 2 * count:
-                return entries, True
+            costs, *ids = await store.run(HISTORY, keys, args, deadline_s=DEADLINE_S)
+            entries = list(zip(ids[::2], _costs(costs, len(ids) // 2), strict=True))
+            most -= len(entries)
+            yield entries, len(entries) < count or most > 0
+            if len(entries) < count:
+                return
             after_ms, after = ids[-2:]
-        return entries, False
-
-
-def _place(source: RateLimitPolicy, window: FoundWindow, part: int | None, prefix: str) -> Place:
-    """Where a part of a found window is."""
-    charge = Charge(source, window.subject, 1, window.slot, part)
-    return Place(charge.policy, charge.subject, charge.slot, charge.shard, prefix)
+        if not after:  # nothing may be read any more
+            yield (), False
 
 
 def _costs(packed: bytes, count: int) -> Iterable[int]:
@@ -219,21 +221,26 @@ def _costs(packed: bytes, count: int) -> Iterable[int]:
     return [cost % _SETTLED for cost in struct.unpack(f">{count}I", packed)]
 
 
-async def _replayed(proposed: RateLimitPolicy, subject: str, entries: Sequence[tuple[int, int]]) -> SubjectOutcome:
-    outcome, replay = SubjectOutcome(subject), Replay(proposed.limit, proposed.window)
-    for number, (at_ms, cost) in enumerate(entries):
-        if number % REPLAYED_AT_ONCE == REPLAYED_AT_ONCE - 1:
-            await asyncio.sleep(0)
-        if not cost:  # taken back: as though it had never been asked
-            continue
-        outcome.requests += 1
-        outcome.cost += cost
-        outcome.from_ms, outcome.to_ms = at_ms if outcome.from_ms is None else outcome.from_ms, at_ms
-        if not replay.admits(at_ms, cost):
-            outcome.denied += 1
-            outcome.denied_cost += cost
-            outcome.first_denied_ms = at_ms if outcome.first_denied_ms is None else outcome.first_denied_ms
-    return outcome
+class _Judge:
+    """Hears the requests of one subject in order, and keeps what would have become of them."""
+
+    def __init__(self, proposed: RateLimitPolicy, subject: str) -> None:
+        self._replay = Replay(proposed.limit, proposed.window)
+        self.outcome = SubjectOutcome(subject)
+
+    def hear(self, entries: Sequence[tuple[int, int]]) -> None:
+        """Times and costs."""
+        outcome, admits = self.outcome, self._replay.admits
+        for at_ms, cost in entries:
+            if not cost:  # taken back: as though it had never been asked
+                continue
+            outcome.requests += 1
+            outcome.cost += cost
+            outcome.from_ms, outcome.to_ms = at_ms if outcome.from_ms is None else outcome.from_ms, at_ms
+            if not admits(at_ms, cost):
+                outcome.denied += 1
+                outcome.denied_cost += cost
+                outcome.first_denied_ms = at_ms if outcome.first_denied_ms is None else outcome.first_denied_ms
 
 
 def _summed(

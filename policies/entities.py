@@ -194,6 +194,14 @@ class Model(Entity):
     aliases: tuple[Name, ...] = ()
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1_024
     """Longest reply, in tokens; also what is reserved for a request that names no cap of its own."""
+    split: dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]] = {}
+    """Which models serve the requests for this name, by weight, this one included where it is named: a canary is
+    `{chat: 95, chat-next: 5}`. Empty: this one serves them all."""
+    fallback: tuple[Name, ...] = ()
+    """Models that serve instead, in this order, where no slot of this one is free in time or none of its replicas can
+    serve. The limits of the one that serves apply."""
+    fallback_after: DurationMs = 1_000
+    """How long a request waits for a slot of this model before it falls back. Milliseconds; written as `1s`."""
 
     @property
     def pool_name(self) -> str:

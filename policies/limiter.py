@@ -116,21 +116,27 @@ class Limiter:
     async def peek_each(self, charges: Sequence[Charge], deadline_s: float = 2.0) -> list[Window]:
         """Each window as it is now, for those who look at many that have nothing to do with one another. Leaves no
         trace in this process either, and raises `StoreError` where Redis does not answer."""
-        places = [Place(each.policy, each.subject, each.slot, each.shard, self.prefix) for each in charges]
-        groups: dict[str, list[int]] = {}
-        for at, place in enumerate(places):
-            groups.setdefault(self._group_of(place), []).append(at)
-        found: dict[int, Window] = {}
-        for tag, every in groups.items():
-            for first in range(0, len(every), PEEKED_AT_ONCE):
-                ats = every[first : first + PEEKED_AT_ONCE]
-                asked, theirs = [charges[at] for at in ats], [places[at] for at in ats]
-                # Without the flag of a block: what the window holds is asked, not whether a request would be let in.
-                packed = b"".join([p.asked(c.cost, p.flags % BLOCK) for c, p in zip(asked, theirs, strict=True)])
-                args = (packed, b"", b"0", self._steered_ms(), b"")
-                reply = await self._store.of(tag).run(ACQUIRE, _keys(theirs), args, deadline_s=deadline_s)
-                found.update(zip(ats, _decision("", asked, theirs, reply, logged=False).windows, strict=True))
-        return [found[at] for at in range(len(charges))]
+        found: list[Window] = []
+        for first in range(0, len(charges), PEEKED_AT_ONCE):
+            asked = charges[first : first + PEEKED_AT_ONCE]
+            groups: dict[str, list[tuple[int, Charge, Place]]] = {}
+            for at, each in enumerate(asked):
+                place = Place(each.policy, each.subject, each.slot, each.shard, self.prefix)
+                groups.setdefault(self._group_of(place), []).append((at, each, place))
+            pieces = await _each([self._peek_group(tag, group, deadline_s) for tag, group in groups.items()])
+            by_place = {at: window for piece in pieces for at, window in piece}
+            found += [by_place[at] for at in range(len(asked))]
+        return found
+
+    async def _peek_group(
+        self, tag: str, group: Sequence[tuple[int, Charge, Place]], deadline_s: float
+    ) -> list[tuple[int, Window]]:
+        ats, charges, places = zip(*group, strict=True)
+        # Without the flag of a block: what the window holds is asked, not whether a request would be let in.
+        packed = b"".join([p.asked(c.cost, p.flags % BLOCK) for c, p in zip(charges, places, strict=True)])
+        args = (packed, b"", b"0", self._steered_ms(), b"")
+        reply = await self._store.of(tag).run(ACQUIRE, _keys(places), args, deadline_s=deadline_s)
+        return list(zip(ats, _decision("", charges, places, reply, logged=False).windows, strict=True))
 
     async def settle(self, decision: Decision, actual: Actual | None = None) -> None:
         """Ends an admitted request: its leases go back, and reservations become what was really used.

@@ -19,10 +19,10 @@ from policies.places import UNIT_CODES, quoted
 from policies.scripts import FIND
 from policies.store import RedisStore
 
-KEYS_A_STEP = 1_000
+KEYS_A_STEP = 500
 """How many keys Redis looks at in one go: less than a millisecond of its time."""
 
-STEPS = 20
+STEPS = 40
 """Most such steps for one page; a page that found less than was asked for says where to go on."""
 
 DEADLINE_S = 2.0

@@ -16,7 +16,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
+from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
 from deployments.ingress.limits import limits_router
@@ -30,6 +32,9 @@ EXPOSED = (
     *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
 )
 """Headers of replies that a page of another origin may read."""
+
+OPEN: dict[str, Any] = {"security": []}
+"""For the description of routes that need no key."""
 
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
@@ -58,21 +63,29 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     app.include_router(admin_router(state))
     _add_errors(app)
 
-    @app.get("/v1/models", tags=["inference"], operation_id="listModels")
+    @app.get("/v1/models", tags=["inference"], operation_id="listModels", responses=errors())
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
-        allowed = (await state.identify(request.scope)).key.models
+        identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
+        allowed = identity.key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
     @app.head("/healthz", include_in_schema=False)  # probes often ask for the status alone
-    @app.get("/healthz", tags=["operation"], operation_id="health")
+    @app.get("/healthz", tags=["operation"], operation_id="health", openapi_extra=OPEN)
     async def health() -> dict[str, str]:
         """This process answers."""
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["operation"], operation_id="readiness", responses={503: {"description": "Not ready."}})
+    @app.get(
+        "/readyz",
+        tags=["operation"],
+        operation_id="readiness",
+        responses={503: {"description": "Not ready."}},
+        openapi_extra=OPEN,
+    )
     async def ready() -> Response:
         """Requests can be served; if not, what is missing."""
         problems = await unready(state)

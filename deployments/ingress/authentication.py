@@ -20,6 +20,9 @@ from policies.resolver import Identity
 MAX_KEY_LENGTH = 256
 """Longest key, in characters."""
 
+ALL_BUT_GATEWAYS = (Role.INFERENCE, Role.ADMIN, Role.OPERATOR)
+"""Who may look at models and at limits of their own."""
+
 _KEY = re.compile(r"sk-(?:(demo-[a-z]+)|([A-Za-z0-9]{1,64})-[A-Za-z0-9_]{16,128})", re.ASCII)
 _NO_KEY_SHA256 = "0" * 64
 

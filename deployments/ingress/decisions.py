@@ -13,10 +13,10 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.ingress.admin.bodies import Body, body_of
-from deployments.ingress.admin.documentation import errors, request_body, request_schemas, success
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import MAX_KEY_LENGTH, require_role
+from deployments.ingress.documentation import errors, request_body, request_schemas, success
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
 from deployments.ingress.http import ClientGoneError
 from deployments.ingress.limits import WindowNow
@@ -29,6 +29,9 @@ from policies.remembered import NOTHING_RAN
 from policies.resolver import Identity
 from policies.settlement import RENEWALS_PER_LEASE
 
+MOST_TOKENS = MAX_COST // 2
+"""Of the prompt and of the reply each, so that the total is a cost that there can be."""
+
 _Tokens = Annotated[int, Field(ge=0, le=MAX_COST)]
 _Id = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The decision's `id`.")]
 
@@ -37,27 +40,42 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """Says in JSON Schema what `_one_client` holds."""
+    for name in ("api_key", "key"):
+        del schema["properties"][name]["default"]
+    schema["oneOf"] = [{"required": ["api_key"]}, {"required": ["key"]}]
+
+
 class DecisionRequest(_Body):
     """One request of a client, named by its key's id or by the key that it sent."""
 
+    model_config = ConfigDict(json_schema_extra=_either)
+
     api_key: Annotated[
-        str | None,
+        str,
         Field(pattern=KEY_ID, examples=["demo-premium"], description="The id of the client's key, where you know it."),
-    ] = None
+    ] = ""
     key: Annotated[
-        str | None,
-        Field(max_length=MAX_KEY_LENGTH, description="The whole key that the client sent, to be checked here."),
-    ] = None
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_KEY_LENGTH,
+            description="The whole key that the client sent, to be checked here.",
+        ),
+    ] = ""
     model: Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
-    input_tokens: Annotated[_Tokens, Field(examples=[120], description="Of the prompt, as well as you know.")] = 0
+    input_tokens: Annotated[
+        int, Field(ge=0, le=MOST_TOKENS, examples=[120], description="Of the prompt, as well as you know.")
+    ] = 0
     max_output_tokens: Annotated[
-        Annotated[int, Field(ge=1, le=MAX_COST)] | None,
+        Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None,
         Field(examples=[256], description="Longest reply; the model's own cap where absent or larger."),
     ] = None
 
     @model_validator(mode="after")
     def _one_client(self) -> Self:
-        if (self.api_key is None) == (self.key is None):
+        if bool(self.api_key) == bool(self.key):
             raise ValueError("name the client by either api_key (the id) or key (the whole key)")
         return self
 
@@ -282,9 +300,9 @@ async def _gateway(state: IngressState, request: Request) -> Identity:
 
 
 async def _client(state: IngressState, asked: DecisionRequest) -> Identity:
-    if asked.key is not None:
+    if asked.key:
         return await state.identify_forwarded(asked.key)
-    return await state.identify_named(asked.api_key or "")
+    return await state.identify_named(asked.api_key)
 
 
 def _decided(state: IngressState, decision: Decision, model: str, max_tokens: int) -> DecisionReply:

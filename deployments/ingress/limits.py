@@ -5,6 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
+from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies import Charge, Model, StoreError, Window
@@ -46,13 +48,14 @@ def limits_router(state: IngressState) -> APIRouter:
     """The routes of this module."""
     router = APIRouter(prefix="/v1", tags=["limits"])
 
-    @router.get("/limits", operation_id="getLimits")
+    @router.get("/limits", operation_id="getLimits", responses=errors(404, 422))
     async def get_limits(
         request: Request,
         model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,
     ) -> LimitsNow:
         """What is used and what is left for the caller's key. Logs nothing."""
         identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
         charges = list(windows_of(state, identity, model))
         try:
             decision = await state.limiter.peek(charges)

@@ -68,7 +68,8 @@ def references_of(entity: Entity) -> tuple[Reference, ...]:
         case ApiKey():
             return ((Kind.USERS, entity.user), *((Kind.MODELS, model) for model in dict.fromkeys(entity.models or ())))
         case Model():
-            return ((Kind.TIERS, entity.tier),)
+            others = dict.fromkeys((*entity.split, *entity.fallback))
+            return ((Kind.TIERS, entity.tier), *((Kind.MODELS, name) for name in others if name != entity.name))
         case RateLimitPolicy():
             named = entity.match.conditions().items()
             return tuple(dict.fromkeys((_MATCHED[by], name) for by, names in named if by in _MATCHED for name in names))

@@ -19,10 +19,10 @@ from policies.catalogue import records
 from policies.catalogue.directory import Directory
 from policies.catalogue.kinds import Kind, Stored, name_of, names_taken
 from policies.catalogue.records import Change
-from policies.catalogue.store import MANAGED, TIMEOUT_S, CatalogueStore, Head, Held
+from policies.catalogue.store import MANAGED, CatalogueStore, Head, Held
 from policies.catalogue.whole import Catalogue
 from policies.entities import Entity, Model, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError, StoreRefusedError, StoreUnavailableError
+from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError
 from policies.resolver import Identity, Resolver
 
 _log = logging.getLogger(__name__)
@@ -34,8 +34,12 @@ AGAIN_S = 0.2
 
 CANCEL_AGAIN_S = 0.05
 
-LOOKED_UP_AT_ONCE = 50
-"""How many keys are looked up at the same time; each look-up holds a connection, of which the driver has 100."""
+LOOK_UPS = 32
+"""How many keys are looked up at the same time. Each takes a connection, and the driver has 100: a replica that starts
+into full traffic would run out of them."""
+
+LOOK_UP_WAIT_S = 2.0
+"""How long a look-up waits for its turn: a Redis that hangs must not make a queue without end."""
 
 PARSED_AT_ONCE = 200
 """How many records are parsed before other work of the event loop has its turn."""
@@ -59,7 +63,7 @@ class LiveCatalogue:
         self._api: dict[Kind, dict[str, Stored]] = {kind: {} for kind in MANAGED}
         self._directory = Directory()
         self._looking_up: dict[str, asyncio.Task[Identity | None]] = {}
-        self._look_ups = asyncio.Semaphore(LOOKED_UP_AT_ONCE)
+        self._look_ups = asyncio.Semaphore(LOOK_UPS)
         self._following: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -125,13 +129,14 @@ class LiveCatalogue:
         tenant = self._own(Kind.TENANTS).get(user.tenant) or held.tenant
         if not isinstance(tenant, Tenant) or tenant.name != user.tenant:
             return None
-        return Identity(tenant.name, user.name, held.key, tenant.qos_tier)
+        return Identity(tenant.name, user.name, held.key, tenant.qos_tier, tenant.weight)
 
     async def _look_up(self, key_id: str) -> Identity | None:
         try:
-            await asyncio.wait_for(self._look_ups.acquire(), TIMEOUT_S)
+            async with asyncio.timeout(LOOK_UP_WAIT_S):
+                await self._look_ups.acquire()
         except TimeoutError:
-            raise StoreUnavailableError("too many keys wait for being looked up") from None
+            raise StoreTimeoutError(f"{LOOK_UPS} keys were being looked up for {LOOK_UP_WAIT_S} s") from None
         try:
             generation = self._directory.generation
             identity = self.whole(await self.store.identify(key_id))

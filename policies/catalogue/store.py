@@ -76,6 +76,7 @@ class CatalogueStore:
         self, redis: Redis | RedisCluster, *, prefix: str = "sluice", audit_entries: int = AUDIT_ENTRIES
     ) -> None:
         self.redis: Any = redis
+        self.prefix = prefix
         self.base = f"{prefix}:{{catalogue}}:"
         self.head_key, self.changes_key = self.base + "head", self.base + "changes"
         self._audit_entries = audit_entries

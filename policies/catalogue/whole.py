@@ -150,6 +150,8 @@ def _problems(catalogue: Catalogue) -> Iterable[str]:
         yield from _unknown(f"key {key.id!r}", "models", key.models or (), models)
     for model in catalogue.models:
         yield from _unknown(f"model {model.name!r}", "tier", (model.tier,), tiers)
+        yield from _unknown(f"model {model.name!r}", "split", model.split, models)
+        yield from _unknown(f"model {model.name!r}", "fallback", model.fallback, models)
     for policy in catalogue.policies:
         for dimension, names in policy.match.conditions().items():
             yield from _unknown(f"policy {policy.name!r}", f"match.{dimension}", names, known[dimension])

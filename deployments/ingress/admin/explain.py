@@ -1,16 +1,20 @@
 """`GET /admin/explain`: which policies apply to a key's request for a model, and why the others do not."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.authentication import look_up
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.state import IngressState
 from policies.entities import KEY_ID, Name, RateLimitPolicy
 from policies.errors import NotFoundError
+
+TOLD_AT_ONCE = 500
+"""After how many policies other work of the event loop has its turn."""
 
 
 class ExplainQuery(BaseModel):
@@ -72,11 +76,13 @@ def add_explain(router: APIRouter, state: IngressState) -> None:
         model = state.resolver.model(query.model)
         if model is None:
             raise NotFoundError(f"model {query.model!r} does not exist")
-        items = [
-            ExplainedPolicy(applies=each.applies, reason=each.reason, subject=each.subject, policy=each.policy)
-            for each in state.resolver.explain(identity, model)
-            if query.applies in (None, each.applies)
-        ]
+        items = []
+        for number, each in enumerate(state.resolver.explain(identity, model)):
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if query.applies in (None, each.applies):
+                fields = {name: getattr(each, name) for name in ExplainedPolicy.model_fields}
+                items.append(ExplainedPolicy(**fields))
         return reply(
             ExplainReply(
                 api_key=identity.api_key,

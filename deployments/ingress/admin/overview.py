@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.imports import ImportView, import_view
 from deployments.ingress.admin.routing import NO_STORE, reply
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind, Page
 from policies.catalogue.listing import Filters, Listing

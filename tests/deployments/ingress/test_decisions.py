@@ -57,7 +57,8 @@ async def used(client: httpx.AsyncClient) -> dict[str, int]:
 
 
 async def ask(client: httpx.AsyncClient, **fields: Any) -> Any:
-    reply = await client.post("/v1/decisions", json={**ASKED, **fields})
+    asked = {name: value for name, value in {**ASKED, **fields}.items() if value is not None}
+    reply = await client.post("/v1/decisions", json=asked)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -118,6 +119,7 @@ async def test_a_denial(gate: httpx.AsyncClient, state: IngressState, redis_serv
         ({"api_key": "onlysmall", "model": "large"}, 403, "model_not_allowed"),
         ({"model": "nope"}, 404, "model_not_found"),
         ({"input_tokens": 10_001}, 400, "request_exceeds_limit"),
+        ({"input_tokens": 500_000_000, "max_output_tokens": 500_000_000}, 400, "request_exceeds_limit"),
     ],
 )
 async def test_what_the_client_would_be_told(
@@ -151,8 +153,10 @@ async def test_wrong_keys_of_clients_do_not_count_against_the_gateway(gate: http
     [
         {"model": "small"},
         {**ASKED, "key": secret("gus1")},
+        {**ASKED, "key": None},
         {**ASKED, "input_tokens": -1},
         {**ASKED, "input_tokens": "5"},
+        {**ASKED, "input_tokens": 10**9},
         {**ASKED, "prompt": "hello"},
         {"key": "sk-secret-" + "s" * 400, "model": "small"},
     ],
@@ -181,7 +185,8 @@ async def test_only_gateways(gate: httpx.AsyncClient, key_id: str, path: str) ->
 async def test_gateways_do_nothing_else(gate: httpx.AsyncClient) -> None:
     message = {"model": "small", "messages": [{"role": "user", "content": "hi"}]}
     assert (await gate.post("/v1/chat/completions", json=message)).status_code == 403
-    assert (await gate.get("/admin/tenants")).status_code == 403
+    for path in ("/admin/tenants", "/v1/models", "/v1/limits"):
+        assert (await gate.get(path)).status_code == 403
 
 
 # Settling -----------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def test_every_refusal_has_a_status_and_a_code(group: type[errors.CatalogueChang
     assert known.code != "http_error"
     assert str(known) == "User 'ada' is odd."
     assert known.headers["cache-control"] == "no-store"
+    assert known.headers.get("retry-after") == ("1" if group is errors.ImportRunningError else None)
     assert known.headers.get("etag") == ('"7"' if group is errors.VersionConflictError else None)
 
 

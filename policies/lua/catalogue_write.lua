@@ -81,6 +81,18 @@ if import == '' then
   end
 end
 
+-- While a Cluster moves the slot to another node, a key that is not here ends the script. So each that is written to is
+-- touched first.
+for at = FIRST, #ARGV, FIELDS do
+  local kind, name, references, taken = ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
+  local _, old_references = parts_of(call('HGET', base .. kind, name))
+  call('EXISTS', base .. kind .. ':names')
+  for reference in words(old_references .. ' ' .. string.gsub(references, '%?', '')) do
+    call('EXISTS', base .. 'by:' .. reference)
+  end
+  if taken ~= '' then call('EXISTS', base .. 'taken') end
+end
+
 -- 2. Everything is written.
 local now = call('TIME')
 local at_ms = now[1] * 1000 + math.floor(now[2] / 1000)

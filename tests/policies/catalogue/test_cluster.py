@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from redis.crc import key_slot
 
 from policies.catalogue import Kind
 from policies.catalogue.imports import Imports
@@ -104,3 +105,29 @@ async def test_while_no_node_answers_nothing_breaks_and_afterwards_it_is_followe
         await each.seen(version, SEEN_S)
         await each.close()
         await each.store.close()
+
+
+async def test_a_write_while_the_slot_is_moved_is_made_whole_or_refused(
+    nodes: ClusterGroup, live: LiveCatalogue
+) -> None:
+    """A key that would be made anew belongs to the other node then, and Redis ends the script where it meets it."""
+    store = live.store
+    for tenant in ("acme", "globex"):
+        await store.put(Tenant(name=tenant), OPS, "create", expected=0, here=())
+    await store.put(UserAccount(name="ada", tenant="acme"), OPS, "create", expected=0, here=())
+    slot = key_slot(b"catalogue")
+    source = nodes.owner(slot)
+    target = next(server for server in nodes.primaries if server is not source)
+    with source.sync() as source_redis, target.sync() as target_redis:
+        target_redis.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", nodes.node_id(source))
+        source_redis.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", nodes.node_id(target))
+        before = source.dump()
+        with pytest.raises(StoreError):
+            await store.put(UserAccount(name="gus", tenant="globex"), OPS, "create", expected=0, here=())
+        assert source.dump() == before
+        await store.put(
+            UserAccount(name="eve", tenant="acme"), OPS, "create", expected=0, here=()
+        )  # all keys are there
+        for redis in (source_redis, target_redis):
+            redis.execute_command("CLUSTER", "SETSLOT", slot, "STABLE")
+    await store.put(UserAccount(name="gus", tenant="globex"), OPS, "create", expected=0, here=())

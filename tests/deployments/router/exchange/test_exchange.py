@@ -287,7 +287,8 @@ def test_never_over_capacity_and_nothing_lost(
             assert (pool.used, pool.waiting) == (0, 0), f"a slot of {pool.name} is lost"
         for ingress in world.ingresses.values():
             assert ingress.holder.waiting == 0
-        # And it goes on: every slot can be had again.
+        # And it goes on: every slot can be had again, over a network that is good again.
+        world.network = Network(random)
         lively = next(iter(world.ingresses.values()))
         jobs = [world.spawn(lively, wanted("p", "standard"), 8.0) for _ in range(slots)]
         await asyncio.sleep(7.0)

@@ -14,6 +14,7 @@ from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
 from deployments.ingress.sla import SlaBook, SlaTarget
+from deployments.ingress.sla_sharing import SlaSharing
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
@@ -56,6 +57,7 @@ class IngressState:
         self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
         self.sla = SlaBook(time.monotonic)
+        self.sla_sharing = SlaSharing(self.sla, live.store)
         self.remembered = Remembered(limiter, self.settlement)
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
@@ -83,10 +85,12 @@ class IngressState:
                 raise
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
         await self.live.start()
+        self.sla_sharing.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
         await self.imports.close()
+        await self.sla_sharing.close()
         await self.pools.close()
         await self.live.close()
         await self.live.store.close()

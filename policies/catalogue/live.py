@@ -22,7 +22,7 @@ from policies.catalogue.records import Change
 from policies.catalogue.store import MANAGED, CatalogueStore, Head, Held
 from policies.catalogue.whole import Catalogue
 from policies.entities import Entity, Model, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError
+from policies.errors import StoreError, StoreTimeoutError
 from policies.resolver import Identity, Resolver
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,13 @@ AGAIN_S = 0.2
 """After how long a Redis that did not answer is asked again."""
 
 CANCEL_AGAIN_S = 0.05
+
+LOOK_UPS = 32
+"""How many keys are looked up at the same time. Each takes a connection, and the driver has 100: a replica that starts
+into full traffic would run out of them."""
+
+LOOK_UP_WAIT_S = 2.0
+"""How long a look-up waits for its turn: a Redis that hangs must not make a queue without end."""
 
 PARSED_AT_ONCE = 200
 """How many records are parsed before other work of the event loop has its turn."""
@@ -54,6 +61,7 @@ class LiveCatalogue:
         self._api: dict[Kind, dict[str, Stored]] = {kind: {} for kind in MANAGED}
         self._directory = Directory()
         self._looking_up: dict[str, asyncio.Task[Identity | None]] = {}
+        self._look_ups = asyncio.Semaphore(LOOK_UPS)
         self._following: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -122,8 +130,16 @@ class LiveCatalogue:
         return Identity(tenant.name, user.name, held.key, tenant.qos_tier, tenant.weight)
 
     async def _look_up(self, key_id: str) -> Identity | None:
-        generation = self._directory.generation
-        identity = self.whole(await self.store.identify(key_id))
+        try:
+            async with asyncio.timeout(LOOK_UP_WAIT_S):
+                await self._look_ups.acquire()
+        except TimeoutError:
+            raise StoreTimeoutError(f"{LOOK_UPS} keys were being looked up for {LOOK_UP_WAIT_S} s") from None
+        try:
+            generation = self._directory.generation
+            identity = self.whole(await self.store.identify(key_id))
+        finally:
+            self._look_ups.release()
         self._directory.remember(key_id, identity, generation)
         return identity
 
@@ -175,7 +191,7 @@ class LiveCatalogue:
                 if self.when_idle is not None:
                     await self.when_idle(head)
                 return (head.version, head.token) == (self.version, self._token)
-        if changes[0].version != self.version + 1:
+        if (changes[0].version, changes[0].behind) != (self.version + 1, self._token):
             return False
         await self._take(changes)
         return True

@@ -68,6 +68,11 @@ class Change:
         """Of the write that made it."""
         return self._fields[b"token"]
 
+    @property
+    def behind(self) -> bytes:
+        """The token of the write before this change; its own where one write made both."""
+        return self._fields[b"behind"]
+
     def stored(self) -> Stored | None:
         """The entity as it is after the change; None where it was deleted."""
         json = self._fields[b"after"]

@@ -14,6 +14,7 @@ from deployments.ingress.admin.overview import add_overview
 from deployments.ingress.admin.requests import REQUESTS
 from deployments.ingress.admin.routing import admin_route
 from deployments.ingress.admin.service import Entities
+from deployments.ingress.admin.sla import add_sla
 from deployments.ingress.admin.usage import add_usage
 from deployments.ingress.documentation import request_schemas
 from deployments.ingress.state import IngressState
@@ -33,6 +34,7 @@ def admin_router(state: IngressState) -> APIRouter:
     add_usage(router, state)
     add_dry_run(router, state)
     add_explain(router, state)
+    add_sla(router, state)
     return router
 
 

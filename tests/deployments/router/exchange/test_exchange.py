@@ -95,6 +95,26 @@ def test_unused_slots_go_back_after_a_while() -> None:
     run(scenario())
 
 
+def test_slots_that_are_gone_come_back_from_loan() -> None:
+    async def scenario() -> None:
+        capacity = {"p": 8}
+        world = World(Network(Random(0)), capacity)
+        world.start_router()
+        await asyncio.sleep(GRACE_S + 0.2)
+        ingress = world.start_ingress()
+        await asyncio.gather(*(world.request(ingress, wanted(), 0.1) for _ in range(4)))
+        assert ingress.holder.unused("p") == 2
+        capacity["p"] = 1
+        await asyncio.sleep(0.2)
+        assert ingress.holder.unused("p") <= 1
+        jobs = [world.spawn(ingress, wanted(), 0.5) for _ in range(4)]
+        await asyncio.gather(*jobs)
+        assert world.outcomes == ["done"] * 4, "and the world has seen no second one in use"
+        await _close(world)
+
+    run(scenario())
+
+
 def test_a_higher_band_goes_first() -> None:
     async def scenario() -> None:
         world = await _settled_world(1, settings=QosSettings(bands=[BandSettings(name=b) for b in BANDS]))  # type: ignore[arg-type] # pydantic makes a tuple
@@ -287,7 +307,8 @@ def test_never_over_capacity_and_nothing_lost(
             assert (pool.used, pool.waiting) == (0, 0), f"a slot of {pool.name} is lost"
         for ingress in world.ingresses.values():
             assert ingress.holder.waiting == 0
-        # And it goes on: every slot can be had again.
+        # And it goes on: every slot can be had again, over a network that is good again.
+        world.network = Network(random)
         lively = next(iter(world.ingresses.values()))
         jobs = [world.spawn(lively, wanted("p", "standard"), 8.0) for _ in range(slots)]
         await asyncio.sleep(7.0)

@@ -171,6 +171,12 @@ class ApiKey(Entity):
     demo: bool = False
     """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
 
+    @model_validator(mode="after")
+    def _demo_keys_say_so(self) -> Self:
+        if self.id.startswith("demo-") and not self.demo:  # it has no secret part, so it could be guessed
+            raise ValueError(f"{self.id!r} is the id of a demo key: write demo: true, or choose another id")
+        return self
+
 
 class ModelTier(Entity):
     """A class of models that are limited together (small, large)."""

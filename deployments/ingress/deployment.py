@@ -17,7 +17,9 @@ from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 
 
-@serve.deployment(name="Ingress", max_ongoing_requests=10_000)
+@serve.deployment(
+    name="Ingress", max_ongoing_requests=10_000, health_check_period_s=2
+)  # asked often, so that one that died is replaced soon
 @serve.ingress()
 class Ingress:
     """Takes every request. Its `user_config` is the catalogue: `{"catalogue": {"tenants": […], …}}`."""

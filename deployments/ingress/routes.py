@@ -34,4 +34,4 @@ def _draw(resolver: Resolver, identity: Identity, model: Model, chance: Callable
         at -= share
         if at < 0:
             return target
-    return model
+    return shares[-1][0] if shares else model  # rounding may leave a trifle behind the last one

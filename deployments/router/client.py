@@ -47,6 +47,9 @@ class RouterPools:
         self._handles: dict[str, DeploymentHandle[Any]] = {}
         self._streams: dict[str, DeploymentHandle[Any]] = {}
         self._answered: set[str] = set()
+        self._settled = False
+        """Whether a router was ever found granting. While a later one settles, requests wait: that is no want of
+        readiness."""
 
     @property
     def admission(self) -> Admission | None:
@@ -94,6 +97,10 @@ class RouterPools:
         try:
             async with asyncio.timeout(PROBE_S):
                 await self._refresh()
+                if self.admission is not None and not self._settled:
+                    self._settled = not await self._router.settling.remote()
+                    if not self._settled:
+                        problems.append("the model router has just started, and learns what runs already")
         except (TimeoutError, DeploymentUnavailableError, RayError):
             return ["the model router does not answer"]
         for pool in sorted(self._handles.keys() - self._answered):

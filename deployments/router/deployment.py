@@ -49,6 +49,10 @@ class ModelRouter:
         """The handle of each pool, by name."""
         return self._pools
 
+    async def settling(self) -> bool:
+        """Whether it has just started and grants nothing yet."""
+        return self._book.settling
+
     async def statistics(self) -> list[PoolStatistics]:
         """How every pool stands."""
         return self._book.statistics()

@@ -57,7 +57,7 @@ Reference = tuple[Kind, str]
 
 def name_of(entity: Entity) -> str:
     """The name of an entity; of a key, its id."""
-    return entity.id if isinstance(entity, ApiKey) else str(entity.name)  # type: ignore[attr-defined]
+    return entity.id if isinstance(entity, ApiKey) else str(entity.name)  # type: ignore[attr-defined] # all others have one
 
 
 def references_of(entity: Entity) -> tuple[Reference, ...]:

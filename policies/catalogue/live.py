@@ -22,10 +22,12 @@ from policies.catalogue.records import Change
 from policies.catalogue.store import MANAGED, CatalogueStore, Head, Held
 from policies.catalogue.whole import Catalogue
 from policies.entities import Entity, Model, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError, StoreTimeoutError
+from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError
 from policies.resolver import Identity, Resolver
 
 _log = logging.getLogger(__name__)
+
+_UNREADABLE = "what is known of it stays in use: %s"
 
 AGAIN_S = 0.2
 """After how long a Redis that did not answer is asked again."""
@@ -191,7 +193,7 @@ class LiveCatalogue:
                 if self.when_idle is not None:
                     await self.when_idle(head)
                 return (head.version, head.token) == (self.version, self._token)
-        if changes[0].version != self.version + 1:
+        if (changes[0].version, changes[0].behind) != (self.version + 1, self._token):
             return False
         await self._take(changes)
         return True
@@ -203,7 +205,11 @@ class LiveCatalogue:
         self._directory.forget(touched[Kind.KEYS], touched[Kind.USERS], touched[Kind.TENANTS])
         for kind in MANAGED:
             for name, change in touched[kind].items():
-                stored = change.stored()
+                try:
+                    stored = change.stored()
+                except StoreRefusedError as error:
+                    _log.error(_UNREADABLE, error)
+                    continue
                 if stored is None:
                     self._api[kind].pop(name, None)
                 else:
@@ -220,7 +226,14 @@ class LiveCatalogue:
         parsed = 0
         for kind, by_name in kept.items():
             for name, record in by_name.items():
-                api[kind][name] = records.read(kind, record)
+                try:
+                    api[kind][name] = records.read(kind, record)
+                except StoreRefusedError as error:
+                    if not self.loaded:  # nothing is known of it, and nothing may be judged without it
+                        raise
+                    _log.error(_UNREADABLE, error)
+                    if name in self._api[kind]:
+                        api[kind][name] = self._api[kind][name]
                 parsed += 1
                 if parsed % PARSED_AT_ONCE == 0:
                     await asyncio.sleep(0)

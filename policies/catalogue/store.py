@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 from typing import Any, NoReturn, cast
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from policies.catalogue import records
 from policies.catalogue.kinds import Actor, AuditEntry, Kind, Page, Reference, Stored, name_of
@@ -299,5 +299,5 @@ async def mapped() -> AsyncIterator[None]:
         yield
     except ResponseError as error:
         raise StoreRefusedError(f"Redis refused: {error}") from error
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
         raise StoreUnavailableError(f"Redis does not answer: {error}") from error

@@ -105,10 +105,13 @@ class SlotBook:
             return
         ingress.heard_at = now
         ingress.outbox.confirm(report.heard)
-        for op in ingress.inbox.take(report.first, report.ops):
+        ops = ingress.inbox.take(report.first, report.ops)
+        for op in ops:
             # An ingress may still speak of a pool that a deploy has removed: there are no books of it to keep.
             with suppress(SchedulerError):
                 self._do(op, report.ingress, ingress)
+        if self._block:
+            self._lend(report.ingress, [op for op in ops if isinstance(op, Ask) and op.ticket not in ingress.waiting])
 
     def news(self, report: Report) -> News:
         """The answer to a report."""
@@ -204,10 +207,15 @@ class SlotBook:
             self._say(name, Refused(op.ticket, "pool_gone", UNKNOWN_RETRY_AFTER_S))
             return
         self._tell(outcomes)
-        if op.ticket not in ingress.waiting and self._block:
-            lent = self._scheduler.lease(name, wanted.pool, wanted.band, self._block)
-            if lent:
-                self._say(name, Lend(wanted.pool, wanted.band, lent))
+
+    def _lend(self, name: str, served: list[Ask]) -> None:
+        """Lends slots where this ingress had to ask and got one at once, so that it need not ask for the next. After
+        all that it asked for: a slot that was lent first would have to be called back for them."""
+        for pool, band in dict.fromkeys((ask.wanted.pool, ask.wanted.band) for ask in served):
+            with suppress(SchedulerError):  # it was refused, for there is no such pool
+                lent = self._scheduler.lease(name, pool, band, self._block)
+                if lent:
+                    self._say(name, Lend(pool, band, lent))
 
     def _open(self, op: Open, name: str, ingress: _Ingress) -> None:
         for ticket in ingress.waiting.keys() - op.waiting:  # they left while the session before could not say so

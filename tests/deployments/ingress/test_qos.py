@@ -79,7 +79,7 @@ async def _taken(client: httpx.AsyncClient, gate: Gate) -> "asyncio.Task[httpx.R
 
 async def test_what_waits_runs_when_a_slot_is_free(client: httpx.AsyncClient, pools: LocalPools, gate: Gate) -> None:
     requests = [asyncio.create_task(client.post(CHAT, json=ask())) for _ in range(5)]
-    await _until(lambda: pools.router.book.waiting()["small"] == 4)
+    await _until(lambda: pools.router.book.waiting()["small"] == 4 and gate.running)
     assert gate.running == 1
     gate.open.set()
     assert [r.status_code for r in await asyncio.gather(*requests)] == [200] * 5

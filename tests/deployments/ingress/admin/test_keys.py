@@ -4,12 +4,16 @@ import asyncio
 import hashlib
 import logging
 import re
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from deployments.ingress.state import IngressState
+from policies.catalogue import Actor, Kind, Stored
+from policies.catalogue.store import Head
+from policies.entities import ApiKey
+from policies.errors import StoreUnavailableError
 from tests.deployments.ingress.admin.conftest import bearer, ok, refused
 
 REQUEST = {"model": "small", "messages": [{"role": "user", "content": "hello"}]}
@@ -182,3 +186,51 @@ async def test_keys_stand_nowhere(
     exported = (await admin.get("/admin/export")).text
     assert hashes[1] in exported
     assert not [secret for secret in secrets if secret in exported]
+
+
+@pytest.mark.parametrize("path", ["/admin/keys", "/admin/keys/mine/rotate"])
+async def test_a_secret_that_was_made_is_told_although_redis_goes_away(
+    admin: httpx.AsyncClient, state: IngressState, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It is written, and nobody could ever be told again."""
+    await ok(admin.post("/admin/keys", json={"user": "gus", "id": "mine"}))
+
+    async def gone() -> Head:
+        raise StoreUnavailableError("gone")
+
+    monkeypatch.setattr(state.live.store, "head", gone)
+    body = {"user": "gus"} if path == "/admin/keys" else {}
+    made = await ok(admin.post(path, json=body))
+    monkeypatch.undo()
+    assert await works(admin, made["secret"]) == 200
+
+
+async def test_a_change_made_meanwhile_is_never_undone(
+    admin: httpx.AsyncClient, state: IngressState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition that somebody else's write fulfils between looking at the key and writing it."""
+    issued = await admin.post("/admin/keys", json={"user": "gus", "id": "mine"})
+    following = int(issued.headers["etag"].strip('"')) + 1
+    store, get = state.live.store, state.live.store.get
+
+    for way in ("put", "rotate"):
+        changed = False
+
+        async def first_changed(kind: Kind, name: str) -> Stored | None:
+            nonlocal changed
+            found = await get(kind, name)
+            if not changed and found is not None:
+                changed = True
+                key = cast(ApiKey, found.entity).model_copy(update={"models": ("small",)})
+                await store.put(key, Actor("x", "x", "x"), "update", expected=found.version, here=())
+            return found
+
+        monkeypatch.setattr(store, "get", first_changed)
+        headers = {"if-match": f'"{following}"'}
+        if way == "put":
+            await refused(admin.put("/admin/keys/mine", json={"user": "gus"}, headers=headers), 412, "version_conflict")
+        else:
+            await refused(admin.post("/admin/keys/mine/rotate", headers=headers), 412, "version_conflict")
+        monkeypatch.undo()
+        assert (await ok(admin.get("/admin/keys/mine")))["models"] == ["small"]
+        following += 1

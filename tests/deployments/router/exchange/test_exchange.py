@@ -19,11 +19,15 @@ BANDS = ("internal", "premium", "standard", "batch")
 
 async def _settled_world(slots: int, network: Network | None = None, **fields: object) -> World:
     world = World(network or Network(Random(0)), {"p": slots}, **fields)  # type: ignore[arg-type] # fields of World
+    await _start_and_settle(world)
+    return world
+
+
+async def _start_and_settle(world: World) -> None:
     world.start_router()
     assert world.service is not None
     world.service.book.take(Report("somebody", 1, 1, (), 0))  # its grace begins when it is heard
     await asyncio.sleep(GRACE_S + 0.2)
-    return world
 
 
 async def _close(world: World) -> None:
@@ -106,6 +110,25 @@ def test_unused_slots_go_back_after_a_while() -> None:
         assert ingress.holder.unused("p") == 0
         assert world.service is not None
         assert world.service.book.statistics()[0].used == 0
+        await _close(world)
+
+    run(scenario())
+
+
+def test_slots_that_are_gone_come_back_from_loan() -> None:
+    async def scenario() -> None:
+        capacity = {"p": 8}
+        world = World(Network(Random(0)), capacity)
+        await _start_and_settle(world)
+        ingress = world.start_ingress()
+        await asyncio.gather(*(world.request(ingress, wanted(), 0.1) for _ in range(4)))
+        assert ingress.holder.unused("p") == 2
+        capacity["p"] = 1
+        await asyncio.sleep(0.2)
+        assert ingress.holder.unused("p") <= 1
+        jobs = [world.spawn(ingress, wanted(), 0.5) for _ in range(4)]
+        await asyncio.gather(*jobs)
+        assert world.outcomes == ["done"] * 4, "and the world has seen no second one in use"
         await _close(world)
 
     run(scenario())
@@ -340,7 +363,8 @@ def test_never_over_capacity_and_nothing_lost(
             assert (pool.used, pool.waiting) == (0, 0), f"a slot of {pool.name} is lost"
         for ingress in world.ingresses.values():
             assert ingress.holder.waiting == 0
-        # And it goes on: every slot can be had again.
+        # And it goes on: every slot can be had again, over a network that is good again.
+        world.network = Network(random)
         lively = next(iter(world.ingresses.values()))
         jobs = [world.spawn(lively, wanted("p", "standard"), 8.0) for _ in range(slots)]
         await asyncio.sleep(7.0)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+from grpc.aio import AioRpcError  # type: ignore[import-untyped] # comes with ray[serve], without types
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
@@ -31,6 +32,11 @@ PROBE_S = 2.0
 
 ANSWER_S = 1.0
 """How long a call to the router may take beyond what it may wait for news, in seconds. Then it is made again."""
+
+_NO_ANSWER = (
+    *(TimeoutError, RayError, DeploymentUnavailableError, BackPressureError, RequestCancelledError),
+    AioRpcError,  # in the fast lane Ray hands on what gRPC says of a replica that ends under a call
+)
 
 
 class RouterPools:
@@ -101,7 +107,7 @@ class RouterPools:
                     self._settled = not await self._router.settling.remote()
                     if not self._settled:
                         problems.append("the model router has just started, and learns what runs already")
-        except (TimeoutError, DeploymentUnavailableError, RayError):
+        except _NO_ANSWER:
             return ["the model router does not answer"]
         for pool in sorted(self._handles.keys() - self._answered):
             try:
@@ -116,7 +122,7 @@ class RouterPools:
         try:
             async with asyncio.timeout(ANSWER_S + HEARTBEAT_S * wait):
                 return cast(News, await _answer(self._router.exchange.remote(report, wait)))
-        except (TimeoutError, RayError, DeploymentUnavailableError, BackPressureError, RequestCancelledError) as error:
+        except _NO_ANSWER as error:
             raise RouterAwayError(f"the model router does not answer: {type(error).__name__}") from error
 
     async def _table(self, pool: str) -> tuple[DeploymentHandle[Any], DeploymentHandle[Any]]:
@@ -140,7 +146,7 @@ class RouterPools:
             raise QueueFullError(f"the queue of pool {pool!r} is full") from error
         except RayTaskError as error:  # raised by the model's own code; the replica lives
             raise ModelFailedError(f"the model of pool {pool!r} failed on this request") from error
-        except (DeploymentUnavailableError, RayError) as error:
+        except (DeploymentUnavailableError, RayError, AioRpcError) as error:
             self._answered.discard(pool)  # not ready until one of its replicas has answered again
             raise PoolUnavailableError(f"pool {pool!r} cannot serve now: {type(error).__name__}") from error
 

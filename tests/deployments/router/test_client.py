@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Generator
 from typing import Any
 
+import grpc
 import pytest
 
 from deployments.router.client import RouterPools
+from deployments.router.contract import PoolUnavailableError
 
 
 class Response:
@@ -70,3 +72,12 @@ async def test_a_call_whose_time_is_up_ends_on_the_replica() -> None:
         async with asyncio.timeout(0.01):
             await pools.call("m", "chat", {})
     assert [response.cancelled for response in model.chat.responses] == [True]
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL])
+async def test_a_replica_that_ends_under_a_grpc_call_cannot_serve(code: grpc.StatusCode) -> None:
+    failed = asyncio.get_running_loop().create_future()
+    failed.set_exception(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata()))
+    pools, _ = _pools(chat=failed)
+    with pytest.raises(PoolUnavailableError):
+        await pools.call("m", "chat", {})

@@ -46,10 +46,15 @@ _MEANINGS: Mapping[int, tuple[str, str, str]] = {
     415: ("The body is not declared to be JSON.", "unsupported_media_type", "The body must be JSON."),
     422: ("A field or parameter is wrong, missing or unknown.", "invalid_parameter", "body.name: missing"),
     428: ("A condition is needed: send `If-Match`.", "precondition_required", "Send If-Match with the plan's version."),
+    429: (
+        "Too many requests from this address had no valid key; `Retry-After` says when to try again.",
+        "too_many_failed_authentications",
+        "Too many requests from your address had no valid API key.",
+    ),
     503: ("The store cannot be reached; `Retry-After` says when to try again.", "catalogue_unavailable", "Not now."),
 }
 
-_ALWAYS = (401, 403, 503)
+_ALWAYS = (401, 403, 429, 503)
 
 ETAG: dict[str, Any] = {
     "description": "The version of the entity, for `If-Match` of a later change.",
@@ -80,6 +85,7 @@ _IF_NONE_MATCH = {
     "required": False,
     "description": "Only if the entity is none of these versions; `*`: only if there is none.",
     "schema": _TAGS,
+    "example": '"7"',
 }
 CONDITIONS: dict[str, Any] = {"parameters": [_IF_MATCH, _IF_NONE_MATCH]}
 """For `openapi_extra`: the conditions that a change may set. See `preconditions`."""
@@ -117,7 +123,7 @@ def _error(status: int) -> dict[str, Any]:
     }
     if status == 401:
         described["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
-    if status == 503:
+    if status in (429, 503):
         described["headers"] = {"Retry-After": {"required": True, "schema": {"type": "string"}}}
     return described
 

@@ -31,6 +31,7 @@ from policies.errors import (
     UnknownReferenceError,
     VersionConflictError,
 )
+from policies.http import retry_headers
 
 OPERATOR_MAY = frozenset(
     {
@@ -49,6 +50,9 @@ NO_STORE = {"cache-control": "no-store"}
 AT_ONCE = 32
 """How many admin requests one replica works on at the same time; the others wait. Each may hold a connection to Redis,
 and keys are looked up over the same ones."""
+
+IMPORT_RETRY_S = 1
+"""After how long a write that found a whole file being applied is tried again."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -121,6 +125,8 @@ def refusal(error: Exception) -> HttpError:
     elif isinstance(error, CatalogueChangeError):
         status, code = _REFUSALS[type(error)]
         known = HttpError(status, code, _sentence(str(error)))
+        if isinstance(error, ImportRunningError):
+            known.headers |= retry_headers(IMPORT_RETRY_S)
         if isinstance(error, VersionConflictError) and error.version:
             known.headers["etag"] = f'"{error.version}"'
     elif isinstance(error, CatalogueError):

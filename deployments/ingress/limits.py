@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from deployments.ingress.admin.documentation import errors
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
@@ -47,7 +48,7 @@ def limits_router(state: IngressState) -> APIRouter:
     """The routes of this module."""
     router = APIRouter(prefix="/v1", tags=["limits"])
 
-    @router.get("/limits", operation_id="getLimits")
+    @router.get("/limits", operation_id="getLimits", responses=errors(404, 422))
     async def get_limits(
         request: Request,
         model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help run test bench-limiter bench-catalogue check format lock clean
+.PHONY: help run test bench-limiter bench-catalogue simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; in
 
 bench-catalogue: $(INSTALLED) ## what a million keys and ten thousand policies cost (three minutes)
 	@$(BIN)/python -m loadtests.bench.catalogue
+
+simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
+	@$(BIN)/python -m loadtests.simulation
 
 format: $(INSTALLED) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .

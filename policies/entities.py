@@ -67,7 +67,8 @@ def parse_duration_ms(value: object) -> object:
     parts = _DURATION.findall(value) if len(value) <= _LONGEST_DURATION else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError(
-            f"{value[:_LONGEST_DURATION]!r} is not a duration: write a number and ms, s, m, h or d, such as 10s, 250ms or 1m30s"
+            f"{value[:_LONGEST_DURATION]!r} is not a duration: write a number and ms, s, m, h or d, "
+            "such as 10s, 250ms or 1m30s"
         )
     return sum(int(number) * _UNIT_MS[unit] for number, unit in parts)
 
@@ -191,6 +192,12 @@ class ApiKey(Entity):
     demo: bool = False
     """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
 
+    @model_validator(mode="after")
+    def _demo_keys_say_so(self) -> Self:
+        if self.id.startswith("demo-") and not self.demo:  # it has no secret part, so it could be guessed
+            raise ValueError(f"{self.id!r} is the id of a demo key: write demo: true, or choose another id")
+        return self
+
 
 class ModelTier(Entity):
     """A class of models that are limited together (small, large)."""
@@ -208,6 +215,17 @@ class Model(Entity):
     aliases: tuple[Name, ...] = ()
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 1_024
     """Longest reply, in tokens; also what is reserved for a request that names no cap of its own."""
+    split: Annotated[
+        dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]],
+        Field(json_schema_extra={"additionalProperties": False}),
+    ] = {}
+    """Which models serve the requests for this name, by weight, this one included where it is named: a canary is
+    `{chat: 95, chat-next: 5}`. Empty: this one serves them all."""
+    fallback: tuple[Name, ...] = ()
+    """Models that serve instead, in this order, where no slot of this one is free in time or none of its replicas can
+    serve. The limits of the one that serves apply."""
+    fallback_after: DurationMs = 1_000
+    """How long a request waits for a slot of this model before it falls back. Milliseconds; written as `1s`."""
 
     @property
     def pool_name(self) -> str:

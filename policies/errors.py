@@ -1,5 +1,14 @@
 """Every error that `policies` raises. Drivers' errors are mapped to these in `policies.store`, nowhere else."""
 
+import re
+
+_CREDENTIAL = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
+
+
+def redacted(text: str) -> str:
+    """The text without what reads like an API key or the hash of one: such things go astray, into paths and names."""
+    return _CREDENTIAL.sub("…", text)
+
 
 class PoliciesError(Exception):
     """Base of all."""
@@ -25,11 +34,12 @@ class CostExceedsLimitError(PoliciesError):
 
 
 class CatalogueError(PoliciesError, ValueError):
-    """A catalogue that contradicts itself. `problems` holds one sentence each, with the place and the fix."""
+    """A catalogue that contradicts itself. `problems` holds one sentence each, with the place and the fix; what reads
+    like a key is not repeated in it."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [redacted(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class UnknownDecisionError(PoliciesError):

@@ -37,6 +37,8 @@ class Identity:
     user: str
     key: ApiKey
     qos_tier: str
+    weight: float = 1.0
+    """The tenant's share of its band against the others in it."""
 
     @property
     def api_key(self) -> str:
@@ -78,7 +80,7 @@ class Resolver:
         self._identities: dict[str, Identity] = {}
         for key in catalogue.keys:
             tenant = tenants[users[key.user].tenant]
-            self._identities[key.id] = Identity(tenant.name, key.user, key, tenant.qos_tier)
+            self._identities[key.id] = Identity(tenant.name, key.user, key, tenant.qos_tier, tenant.weight)
         self._by_name: dict[str, Model] = {model.name: model for model in catalogue.models}
         self._models: dict[str, Model] = {}
         self.models: tuple[Model, ...] = ()

@@ -39,4 +39,5 @@ HISTORY = _script("history", _COMMON, _LOG)
 
 CATALOGUE_WRITE = _script("catalogue_write")
 CATALOGUE_IDENTIFY = _script("catalogue_identify")
+CATALOGUE_STAGE, CATALOGUE_PLAN = _script("catalogue_stage"), _script("catalogue_plan")
 CATALOGUE_IMPORT = _script("catalogue_import")

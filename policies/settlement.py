@@ -46,10 +46,10 @@ class Settlement:
         self._stop_renewing(decision)
         self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
 
-    def undo(self, decision: Decision) -> None:
-        """The request never ran: as though it had not been asked."""
+    def undo(self, decision: Decision) -> "asyncio.Task[None]":
+        """The request never ran: as though it had not been asked. Done when the task is."""
         self._stop_renewing(decision)
-        self._spawn(self._try(lambda: self._limiter.cancel(decision)))
+        return self._spawn(self._try(lambda: self._limiter.cancel(decision)))
 
     async def close(self) -> None:
         """Waits for settlements under way."""

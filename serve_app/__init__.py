@@ -1,20 +1,17 @@
 """Composition: reads the configuration, starts what is embedded, binds the graph. `import_path: serve_app:build`."""
 
-from typing import TYPE_CHECKING
-
-from serve_app.config import ApplicationArgs
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ray.serve import Application
+    from serve_app.builder import build
 
 __all__ = ["build"]
 
 
-def build(args: ApplicationArgs) -> "Application":
-    """The application that serve_config.yaml names. Ray Serve validates `args` by the annotation.
+def __getattr__(name: str) -> Any:
+    """`build` is loaded when it is asked for: it needs Ray, and the command line is a part of this package too."""
+    if name == "build":
+        from serve_app.builder import build
 
-    Here and not in `serve_app.graph`, so that the command line need not import Ray to show its help.
-    """
-    from serve_app.graph import bind_graph
-
-    return bind_graph(args)
+        return build
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

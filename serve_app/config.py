@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from deployments.models.service import make_engine
+from deployments.router.scheduler import QosSettings
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
+from policies.entities import QOS_TIERS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -119,6 +121,40 @@ class ModelSettings(Settings):
     name: Name
     engine: EngineSettings = Field(default_factory=EngineSettings)
 
+    slots: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """How many requests one replica works on at once; never more than its `max_ongoing_requests`, which it is where
+    absent."""
+
+
+class SlaSettings(Settings):
+    """What is agreed for the tenants of one QoS tier; `GET /admin/sla` shows what they get."""
+
+    ttft_p95_ms: Annotated[int, Field(ge=1)] | None = None
+    """Of streamed replies, 95 in 100 have their first token within this time. Milliseconds."""
+
+    success_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of requests that end with a complete reply, as in `0.999`."""
+
+
+class QosArgs(QosSettings):
+    """Who goes next when all slots are taken: docs/qos.md."""
+
+    enabled: bool = True
+    """Off: there are no bands and no fair shares; Ray Serve's own queues hold what waits."""
+
+    sla: dict[str, SlaSettings] = Field(default_factory=dict)
+    """Service levels by QoS tier."""
+
+    @model_validator(mode="after")
+    def _the_tiers_are_bands(self) -> "QosArgs":
+        names = {band.name for band in self.bands}
+        if names != set(QOS_TIERS):
+            raise ValueError(f"bands: there must be one for each of {', '.join(QOS_TIERS)}, and no other")
+        for name in self.sla:
+            if name not in names:
+                raise ValueError(f"sla: there is no QoS tier {name!r}; there are {', '.join(QOS_TIERS)}")
+        return self
+
 
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
@@ -131,6 +167,7 @@ class ApplicationArgs(Settings):
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
+    qos: QosArgs = Field(default_factory=QosArgs)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
     @model_validator(mode="after")

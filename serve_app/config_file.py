@@ -162,6 +162,8 @@ def _deployment_problems(
         elif name in seen:
             yield Problem((*path, index, "name"), f"{name!r} has an entry above already; put them into one")
         seen.add(name)
+        if name == ROUTER:
+            yield from _router_problems(deployment, (*path, index))
         user_config = deployment.get("user_config")
         if name in checks and isinstance(user_config, dict):
             for problem in checks[name](user_config):
@@ -174,6 +176,14 @@ def _deployment_problems(
             path,
             f"the entry {INGRESS} needs user_config.catalogue: without tenants, keys and models it can serve nobody",
         )
+
+
+def _router_problems(deployment: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
+    """Slots are given away by one process: two that know nothing of each other would each give all of them."""
+    if deployment.get("num_replicas") not in (None, 1):
+        yield Problem((*path, "num_replicas"), f"{ROUTER} has one replica: write 1, or leave it out")
+    if deployment.get("autoscaling_config") is not None:
+        yield Problem((*path, "autoscaling_config"), f"{ROUTER} has one replica; remove it")
 
 
 def _has_catalogue(deployment: Any) -> bool:

@@ -18,8 +18,6 @@ class ServeAppError(Exception):
 class ConfigFileError(ServeAppError):
     """A file that must not be started. `problems` holds every one found, in the file's order."""
 
-    exit_code = 2
-
     def __init__(self, path: str, problems: Sequence[str]) -> None:
         self.path = path
         self.problems = tuple(problems)
@@ -62,8 +60,6 @@ class PortInUseError(LaunchError):
 class DemoExposedError(ServeAppError):
     """Demo keys where others than this machine could use them."""
 
-    exit_code = 2
-
     def __init__(self, host: str | None) -> None:
         super().__init__(
             f"args.demo is true, and http_options.host is {host!r}: the demo keys are known to everybody. "
@@ -73,5 +69,3 @@ class DemoExposedError(ServeAppError):
 
 class UnknownNameError(ServeAppError):
     """The command line was given a name that is not there."""
-
-    exit_code = 2

@@ -6,8 +6,10 @@ from ray.serve import Application
 from ray.serve.context import _get_global_client
 
 from deployments.ingress.deployment import Ingress
+from deployments.ingress.sla import SlaTarget
 from deployments.models.deployment import ModelReplica
 from deployments.router.deployment import ModelRouter
+from deployments.router.scheduler import QosSettings
 from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
 from serve_app.errors import DemoExposedError
 from serve_app.redis_actor import ensure_embedded_redis
@@ -27,12 +29,21 @@ def bind_graph(args: ApplicationArgs) -> Application:
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
     application: Application = ingress.bind(
-        router.bind(pools),
+        router.bind(
+            pools,
+            qos=args.qos.model_dump(include=set(QosSettings.model_fields)),
+            slots_each={model.name: model.slots for model in args.models if model.slots is not None},
+        ),
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
         audit_entries=args.redis.audit_entries,
-        settings={"demo": args.demo, **args.http.model_dump()},
+        settings={
+            "demo": args.demo,
+            "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
+            **args.http.model_dump(),
+        },
+        longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
     )
     return application
 

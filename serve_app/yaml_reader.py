@@ -64,6 +64,11 @@ def read_yaml(path: Path) -> YamlFile:
         raise ConfigFileError(str(path), [f"not UTF-8 text: byte {exc.start} is {exc.reason}"]) from exc
     except OSError as exc:
         raise ConfigFileError(str(path), [f"cannot be read: {exc.strerror}"]) from exc
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """Read a text; `path` is where it came from, for the errors."""
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()

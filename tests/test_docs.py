@@ -5,8 +5,17 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from policies.entities import Match, RateLimitPolicy
-from serve_app.config import ApplicationArgs, EngineSettings, HttpSettings, ModelSettings, RedisSettings
+from deployments.router.scheduler import BandSettings, QosSettings
+from policies.entities import Match, Model, RateLimitPolicy
+from serve_app.config import (
+    ApplicationArgs,
+    EngineSettings,
+    HttpSettings,
+    ModelSettings,
+    QosArgs,
+    RedisSettings,
+    SlaSettings,
+)
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -21,6 +30,11 @@ DOCS = Path(__file__).parent.parent / "docs"
         (HttpSettings, "configuration.md"),
         (ModelSettings, "configuration.md"),
         (EngineSettings, "configuration.md"),
+        (QosArgs, "configuration.md"),
+        (SlaSettings, "routing.md"),
+        (Model, "configuration.md"),
+        (QosSettings, "qos.md"),
+        (BandSettings, "qos.md"),
     ],
 )
 def test_every_field_is_documented(model: type[BaseModel], page: str) -> None:

@@ -17,7 +17,10 @@ FORBIDDEN = [
     ("deployments.models", ("deployments.ingress", "deployments.router"), "a model knows nothing of who calls it"),
     ("deployments.router", ("deployments.ingress", "deployments.models"), "the router knows nothing of bodies"),
     ("deployments.router.scheduler", ("ray", "asyncio"), "the scheduler is pure Python"),
+    ("deployments.router.exchange", ("ray", "asyncio"), "both sides' books are pure Python"),
     ("deployments.router.contract", ("ray",), "the ingress is tested without Ray"),
+    ("deployments.router.admission", ("ray",), "the exchange is simulated without Ray"),
+    ("deployments.router.service", ("ray",), "the exchange is simulated without Ray"),
     ("deployments.models.engines", ("ray",), "engines are tested and timed without a cluster"),
     ("deployments.models.service", ("ray",), "the service is tested without a cluster"),
 ]

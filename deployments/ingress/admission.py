@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from deployments.ingress.errors import HttpError, unavailable
+from deployments.ingress.routes import may_use
 from deployments.ingress.state import IngressState
 from policies import CostExceedsLimitError, StoreError
 from policies.entities import Model, Unit
@@ -19,7 +20,7 @@ def model_for(state: IngressState, identity: Identity, name: str) -> Model:
     model = state.resolver.model(name)
     if model is None:
         raise HttpError(404, "model_not_found", f"The model {name!r} does not exist: GET /v1/models.", param="model")
-    if identity.key.models is not None and model.name not in identity.key.models:
+    if not may_use(identity, model):
         raise HttpError(403, "model_not_allowed", f"This API key may not use {model.name!r}.", param="model")
     return model
 

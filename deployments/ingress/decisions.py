@@ -13,10 +13,10 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.ingress.admin.bodies import Body, body_of
-from deployments.ingress.admin.documentation import errors, link, request_body, request_schemas, success
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import MAX_KEY_LENGTH, require_role
+from deployments.ingress.documentation import errors, link, request_body, request_schemas, success
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
 from deployments.ingress.http import ClientGoneError
 from deployments.ingress.limits import WindowNow

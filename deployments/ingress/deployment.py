@@ -1,6 +1,7 @@
 """The Ingress deployment: the HTTP app on a replica, with its store, its router and its catalogue."""
 
 import logging
+from secrets import token_hex
 from typing import Any
 
 from ray import serve
@@ -16,7 +17,9 @@ from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 
 
-@serve.deployment(name="Ingress", max_ongoing_requests=10_000)
+@serve.deployment(
+    name="Ingress", max_ongoing_requests=10_000, health_check_period_s=2
+)  # asked often, so that one that died is replaced soon
 @serve.ingress()
 class Ingress:
     """Takes every request. Its `user_config` is the catalogue: `{"catalogue": {"tenants": […], …}}`."""
@@ -29,12 +32,16 @@ class Ingress:
         deadline_s: float,
         audit_entries: int,
         settings: dict[str, Any],
+        longest_waits_s: dict[str, float] | None,
     ) -> None:
         _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
         redis = connect(redis_url, timeout_s=TIMEOUT_S)
         live = LiveCatalogue(CatalogueStore(redis, prefix=key_prefix, audit_entries=audit_entries))
-        self._state = IngressState(IngressSettings(**settings), limiter, RouterPools(router), live)
+        # Unlike its predecessor's: the router would take the slots of a replica that was started again for its own.
+        name = f"{serve.get_replica_context().replica_id.unique_id}-{token_hex(4)}"
+        pools = RouterPools(router, name, longest_waits_s)
+        self._state = IngressState(IngressSettings(**settings), limiter, pools, live)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)

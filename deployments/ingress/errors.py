@@ -1,11 +1,11 @@
 """Errors as clients see them: OpenAI's shape, with the status, the code and the headers of each."""
 
-import re
 from typing import Any
 
 import orjson
 
 from policies import Decision
+from policies.errors import redacted as redacted  # part of what this module offers
 from policies.http import denial, denying, retry_headers, wait_s
 
 ERROR_TYPES = {
@@ -14,14 +14,6 @@ ERROR_TYPES = {
     403: "permission_error",
     404: "not_found_error",
 }
-
-
-_CREDENTIAL = re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{4,}|[0-9A-Fa-f]{64,}")
-
-
-def redacted(text: str) -> str:
-    """The text without what reads like an API key or the hash of one: such things go astray, into paths and names."""
-    return _CREDENTIAL.sub("…", text)
 
 
 class HttpError(Exception):

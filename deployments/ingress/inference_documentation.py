@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from deployments.ingress.admin.documentation import REFERENCE, ErrorReply, errors, request_schemas, success
+from deployments.ingress.documentation import REFERENCE, ErrorReply, errors, request_schemas, success
 from deployments.ingress.openai_schema import ChatCompletionRequest
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from deployments.ingress.admin.documentation import errors
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
+from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies import Charge, Model, StoreError, Window

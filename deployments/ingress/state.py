@@ -1,8 +1,9 @@
 """What the ingress's routes share: the services they use and the catalogue as it is now."""
 
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -12,6 +13,8 @@ from deployments.ingress.authentication import authenticate, look_up, presented_
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.sla import SlaBook, SlaTarget
+from deployments.ingress.sla_sharing import SlaSharing
 from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
@@ -36,6 +39,8 @@ class IngressSettings:
     max_body_bytes: int = 1 << 20
     request_deadline_s: float = 600.0
     ratelimit_headers: Style = "both"
+    sla: Mapping[str, SlaTarget] = field(default_factory=dict)
+    """By QoS tier."""
     failed_authentications_per_minute: int = 30
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     cors_origins: tuple[str, ...] = ()
@@ -51,6 +56,8 @@ class IngressState:
         self.live = live
         self.listing, self.editor, self.imports = Listing(live), Editor(live), Imports(live)
         self.settlement = Settlement(limiter)
+        self.sla = SlaBook(time.monotonic)
+        self.sla_sharing = SlaSharing(self.sla, live.store)
         self.remembered = Remembered(limiter, self.settlement)
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
@@ -78,10 +85,13 @@ class IngressState:
                 raise
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
         await self.live.start()
+        self.sla_sharing.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
         await self.imports.close()
+        await self.sla_sharing.close()
+        await self.pools.close()
         await self.live.close()
         await self.live.store.close()
         await self.settlement.close()

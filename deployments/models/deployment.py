@@ -7,4 +7,5 @@ from ray import serve
 
 from deployments.models.service import ModelService
 
-ModelReplica = serve.deployment(name="model", max_ongoing_requests=8)(ModelService)
+# Its health is asked often: the router follows the running replicas, and one that died must not count for long.
+ModelReplica = serve.deployment(name="model", max_ongoing_requests=8, health_check_period_s=1)(ModelService)

@@ -1,31 +1,76 @@
 """The ingress's side of the router: `Pools` over Ray Serve's handles.
 
-What the ingress may rely on is `deployments.router.contract`.
+What the ingress may rely on is `deployments.router.contract`; how slots are agreed on, `deployments.router.admission`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
-from deployments.router.contract import AdmissionError, ModelFailedError, PoolUnavailableError, QueueFullError
+from deployments.router.admission import Admission
+from deployments.router.contract import (
+    AdmissionError,
+    ModelFailedError,
+    PoolUnavailableError,
+    QueueFullError,
+    RouterAwayError,
+    Slot,
+    Wanted,
+)
+from deployments.router.exchange.messages import News, Report
+from deployments.router.exchange.timing import HEARTBEAT_S
 
 PROBE_S = 2.0
 """How long a pool may take to answer a readiness probe, in seconds."""
+
+ANSWER_S = 1.0
+"""How long a call to the router may take beyond what it may wait for news, in seconds. Then it is made again."""
 
 
 class RouterPools:
     """`Pools` by the ModelRouter deployment."""
 
-    def __init__(self, router: DeploymentHandle[Any]) -> None:
+    def __init__(
+        self, router: DeploymentHandle[Any], ingress: str, longest_waits_s: Mapping[str, float] | None
+    ) -> None:
+        """`ingress`: a name that no other process has had. `longest_waits_s`: of each band; None where nobody queues
+        here, and Ray Serve's own queues hold what waits."""
         self._router = router
+        self._ingress, self._longest_waits_s = ingress, longest_waits_s
+        self._admission: Admission | None = None
         self._handles: dict[str, DeploymentHandle[Any]] = {}
         self._streams: dict[str, DeploymentHandle[Any]] = {}
         self._answered: set[str] = set()
+        self._settled = False
+        """Whether a router was ever found granting. While a later one settles, requests wait: that is no want of
+        readiness."""
+
+    @property
+    def admission(self) -> Admission | None:
+        """The exchange with the router; None where nobody queues here."""
+        if self._admission is None and self._longest_waits_s is not None:
+            # Not in the constructor, which has no event loop.
+            self._admission = Admission(self._ingress, self._exchange, time.monotonic, self._longest_waits_s)
+        return self._admission
+
+    async def admit(self, wanted: Wanted) -> Slot:
+        admission = self.admission
+        return Slot(wanted, 0.0, None, None) if admission is None else await admission.admit(wanted)
+
+    def release(self, slot: Slot, tokens: int | None) -> None:
+        if self._admission is not None:
+            self._admission.release(slot, tokens)
+
+    async def close(self) -> None:
+        """Ends the exchange with the router."""
+        if self._admission is not None:
+            await self._admission.close()
 
     async def call(self, pool: str, method: str, argument: Any) -> Any:
         handle = (await self._table(pool))[0]
@@ -43,10 +88,16 @@ class RouterPools:
             pieces.cancel()
 
     async def unready(self) -> list[str]:
+        if self.admission is not None:
+            self.admission.start()
         problems = []
         try:
             async with asyncio.timeout(PROBE_S):
                 await self._refresh()
+                if self.admission is not None and not self._settled:
+                    self._settled = not await self._router.settling.remote()
+                    if not self._settled:
+                        problems.append("the model router has just started, and learns what runs already")
         except (TimeoutError, DeploymentUnavailableError, RayError):
             return ["the model router does not answer"]
         for pool in sorted(self._handles.keys() - self._answered):
@@ -57,6 +108,13 @@ class RouterPools:
             except (TimeoutError, AdmissionError, ModelFailedError):
                 problems.append(f"pool {pool!r}: no replica has answered yet")
         return problems
+
+    async def _exchange(self, report: Report, wait: bool) -> News:
+        try:
+            async with asyncio.timeout(ANSWER_S + HEARTBEAT_S * wait):
+                return cast(News, await self._router.exchange.remote(report, wait))
+        except (TimeoutError, RayError, DeploymentUnavailableError, BackPressureError, RequestCancelledError) as error:
+            raise RouterAwayError(f"the model router does not answer: {type(error).__name__}") from error
 
     async def _table(self, pool: str) -> tuple[DeploymentHandle[Any], DeploymentHandle[Any]]:
         if pool not in self._handles:

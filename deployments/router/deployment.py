@@ -1,23 +1,61 @@
-"""The ModelRouter deployment: knows the pools and answers where a request runs.
+"""The ModelRouter deployment: single writer of the pools; says who goes next, and where.
 
 A pool is the replicas of one model. The ingress asks for the table of pools and keeps it; the handle of a pool picks
 the least busy of its replicas (Ray Serve's power of two choices), and data goes straight from the replica to the
-ingress. The ingress's side of it is `deployments.router.client`.
+ingress. Slots are agreed on in `exchange` calls. The ingress's side of it is `deployments.router.client`.
+
+It must have exactly one replica: two would each give away all slots. `serve_app.config_file` refuses more.
 """
 
+import time
 from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from deployments.router.exchange.book import SlotBook
+from deployments.router.exchange.messages import News, Report
+from deployments.router.replicas import Replicas
+from deployments.router.scheduler import PoolStatistics, QosSettings
+from deployments.router.service import RouterService
 
-@serve.deployment(name="ModelRouter", max_ongoing_requests=1_000)
+
+@serve.deployment(
+    name="ModelRouter", max_ongoing_requests=1_000, health_check_period_s=1
+)  # asked often, so that one that died is replaced soon
 class ModelRouter:
     """Single writer of its pools."""
 
-    def __init__(self, pools: dict[str, DeploymentHandle[Any]]) -> None:
-        self._pools = pools
+    def __init__(
+        self, pools: dict[str, DeploymentHandle[Any]], qos: dict[str, Any], slots_each: dict[str, int] | None = None
+    ) -> None:
+        """`qos`: fields of `QosSettings`. `slots_each`: by pool, how many requests a replica works on at once, where
+        those are fewer than its `max_ongoing_requests`."""
+        self._pools, self._slots_each = pools, slots_each or {}
+        self._book = SlotBook(pools, QosSettings.model_validate(qos), time.monotonic)
+        self._service: RouterService | None = None
 
-    def pools(self) -> dict[str, DeploymentHandle[Any]]:
+    async def exchange(self, report: Report, wait: bool) -> News:
+        """One call of an ingress: see `deployments.router.exchange.messages`."""
+        return await self._running().exchange(report, wait)
+
+    async def pools(self) -> dict[str, DeploymentHandle[Any]]:
         """The handle of each pool, by name."""
         return self._pools
+
+    async def settling(self) -> bool:
+        """Whether it has just started and grants nothing yet."""
+        return self._book.settling
+
+    async def statistics(self) -> list[PoolStatistics]:
+        """How every pool stands."""
+        return self._book.statistics()
+
+    async def check_health(self) -> None:
+        """Asked by Ray Serve, before the first request too."""
+        self._running().start()
+
+    def _running(self) -> RouterService:
+        if self._service is None:  # not in the constructor, which has no event loop
+            self._service = RouterService(self._book, Replicas(self._pools, self._slots_each).exchange)
+        return self._service

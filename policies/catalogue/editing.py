@@ -105,11 +105,12 @@ class Editor:
             stored = await self._store.get(Kind.KEYS, key_id)
             if stored is None:
                 raise NotFoundError(f"key {key_id!r} does not exist")
+            at_version(stored, expected)
             changed = change(stored.entity)
-            if changed == stored.entity and expected in (None, stored.version):
+            if changed == stored.entity:
                 return stored
             try:
-                return await self.put(changed, actor, expected=expected or stored.version, action=action)
+                return await self.put(changed, actor, expected=stored.version, action=action)
             except VersionConflictError:
                 if expected is not None or attempt + 1 == _ATTEMPTS:
                     raise
@@ -136,6 +137,17 @@ def check(config: Catalogue, entity: Entity) -> None:
     for name in names_taken(entity):
         if name in taken:
             raise AlreadyExistsError(f"the name {name!r} is one of model {taken[name]!r} of the configuration file")
+
+
+def at_version(stored: Stored, expected: int | None) -> None:
+    """Raises `VersionConflictError` where it is not at the version that is expected. For changes that are worked out
+    from what was read: another write may fulfil the expectation before they are written, and be undone by them."""
+    if expected not in (None, stored.version):
+        raise VersionConflictError(
+            f"{stored.kind.singular} {stored.name!r} is at version {stored.version}, not {expected}: read it again and "
+            "repeat the change",
+            stored.version,
+        )
 
 
 def stays_revoked(before: Entity, after: Entity) -> None:

@@ -10,6 +10,7 @@ log: before the mark nothing has happened, after it everything will. Nobody else
 import asyncio
 import contextvars
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from secrets import token_hex
@@ -29,9 +30,10 @@ from policies.errors import (
     NotFoundError,
     RefusedChangeError,
     StoreError,
+    StoreRefusedError,
     VersionConflictError,
 )
-from policies.scripts import CATALOGUE_IMPORT
+from policies.scripts import CATALOGUE_IMPORT, CATALOGUE_PLAN, CATALOGUE_STAGE
 
 KEPT_S = 3600
 """How long an import that is not committed is kept, and how long it is told of one that is done."""
@@ -71,7 +73,7 @@ class Imports:
         import_id = token_hex(8)
         key = self._key(import_id)
         async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
-            pipeline.hset(key, mapping={"state": "staging", "done": 0, "total": 0})
+            pipeline.hset(key, mapping={"state": "staging", "edition": 0, "done": 0, "total": 0})
             pipeline.expire(key, KEPT_S)
             await pipeline.execute()
         return import_id
@@ -80,58 +82,50 @@ class Imports:
         """Stages entities; `data` has lists of them by kind. A part that is sent again replaces itself. Returns how
         many it holds. Raises `CatalogueError` where entities are wrong or stand in two parts."""
         lists = Lists.parse(data, f"part {part}")
-        await self._in_state(import_id, "staging", "planned")
+        entities: list[bytes] = []
         for kind in Kind:
-            entities = getattr(lists, kind.value)
-            if not entities:
-                continue
-            staged = {name_of(each): b"%d|%b" % (part, records.dumped(each)) for each in entities}
-            key = self._key(import_id, kind)
-            async with mapped():
-                before = await self._store.redis.hmget(key, list(staged))
-            twice = [n for n, b in zip(staged, before, strict=True) if b and b.partition(b"|")[0] != b"%d" % part]
-            if twice or len(staged) < len(entities):
-                names = [name_of(each) for each in entities]
-                name = twice[0] if twice else next(n for n in names if names.count(n) > 1)
-                raise CatalogueError([f"{kind}: the name {name!r} is used twice; each must be unique"])
-            async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
-                pipeline.hset(key, mapping=staged)
-                pipeline.zadd(f"{key}:names", dict.fromkeys(staged, 0))
-                pipeline.expire(key, KEPT_S)
-                pipeline.expire(f"{key}:names", KEPT_S)
-                pipeline.hset(self._key(import_id), "state", "staging")
-                pipeline.expire(self._key(import_id), KEPT_S)
-                await pipeline.execute()
-        return sum(len(getattr(lists, kind.value)) for kind in Kind)
+            names = [name_of(each) for each in getattr(lists, kind.value)]
+            if len(set(names)) < len(names):
+                raise _twice(kind, Counter(names).most_common(1)[0][0])
+            for each in getattr(lists, kind.value):
+                entities += [kind.encode(), name_of(each).encode(), records.dumped(each)]
+        keys = [self._key(import_id), self._key(import_id, "parts")]
+        match await self._store.run(CATALOGUE_STAGE, keys, [part, KEPT_S, *entities]):
+            case [b"missing"]:
+                raise _unknown(import_id)
+            case [b"state", state]:
+                raise _begun(import_id, state)
+            case [b"twice", of, name]:
+                raise _twice(Kind(of.decode()), name.decode())
+        return len(entities) // 3
 
     async def plan(self, import_id: str, *, prune: bool = False) -> Plan:
         """What committing would change; nothing where it has problems. `prune`: what the API wrote before and is not in
         the import is deleted. A plan may be made again."""
-        await self._in_state(import_id, "staging", "planned")
+        edition = await self._edition(import_id)
+        changes = self._key(import_id, f"changes:{token_hex(4)}")
         async with asyncio.timeout(LONGEST_PLAN_S):
             head = await self._store.head()
             planner = Planner(self._live, lambda kind: self._key(import_id, kind), prune=prune)
-            changes = self._key(import_id, "changes")
-            async with mapped():
-                await self._store.redis.delete(changes)
             async for piece in planner.changes():
-                async with mapped():
-                    await self._store.redis.rpush(
-                        changes, *[orjson.dumps([p.decode() for p in each]) for each in piece]
-                    )
+                async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
+                    pipeline.rpush(changes, *[orjson.dumps([p.decode() for p in each]) for each in piece])
+                    pipeline.expire(changes, KEPT_S)
+                    await pipeline.execute()
             plan = planner.plan(head.version)
-        async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
-            state = "staging" if plan.problems else "planned"
-            fields = {"state": state, "version": plan.version, "total": plan.changes, "done": 0}
-            pipeline.hset(self._key(import_id), mapping=fields)
-            for key in (self._key(import_id), changes, *self._staged_keys(import_id)):
-                pipeline.expire(key, KEPT_S)
-            await pipeline.execute()
+        args = [edition, "staging" if plan.problems else "planned", plan.version, plan.changes, KEPT_S]
+        match await self._store.run(CATALOGUE_PLAN, [self._key(import_id), changes], args):
+            case [b"missing"]:
+                raise _unknown(import_id)
+            case [b"state", state]:
+                raise _begun(import_id, state)
+            case [b"changed"]:
+                raise RefusedChangeError(f"import {import_id!r} has got another part meanwhile: plan it again")
         return plan
 
     async def commit(self, import_id: str, version: int, actor: Actor) -> ImportState:
         """Applies a plan that was made for this version of the catalogue; it goes on behind the answer."""
-        keys = [self._store.head_key, self._key(import_id), self._key(import_id, "changes")]
+        keys = [self._store.head_key, self._key(import_id)]
         reply = await self._store.run(CATALOGUE_IMPORT, keys, [import_id, version, records.actor_json(actor)])
         match reply:
             case [b"ok"]:
@@ -190,29 +184,30 @@ class Imports:
 
     async def _made_a_piece(self, import_id: str) -> bool:
         async with mapped():
-            fields = await self._store.redis.hmget(self._key(import_id), ["state", "done", "total", "actor"])
-        state, done, total = fields[0], int(fields[1] or 0), int(fields[2] or 0)
+            fields = await self._store.redis.hmget(self._key(import_id), ["state", "done", "total", "actor", "changes"])
+        state, done, total, changes_key = fields[0], int(fields[1] or 0), int(fields[2] or 0), fields[4]
         if state is None:  # longer ago than it is kept: nobody can finish it any more
             async with mapped():
                 await self._store.redis.hdel(self._store.head_key, "import", "import_until")
         if state == b"done":
-            await self._clean(import_id)
+            await self._clean(import_id, changes_key)
         if state != b"committing":
             return False
         async with mapped():
-            piece = await self._store.redis.lrange(self._key(import_id, "changes"), done, done + AT_ONCE - 1)
+            piece = await self._store.redis.lrange(changes_key, done, done + AT_ONCE - 1)
         changes = [[part.encode() for part in orjson.loads(each)] for each in piece]
         after = done + len(changes)
         last = after >= total
+        if not changes and not last:
+            raise StoreRefusedError("its changes are gone from Redis")
         args = (import_id.encode(), b"%d" % done, b"%d" % after, b"1" if last else b"0")
         await self._store.write(changes, Actor(**orjson.loads(fields[3])), *args)
         return True
 
-    async def _clean(self, import_id: str) -> None:
-        async with mapped(), self._store.redis.pipeline(transaction=True) as pipeline:
-            pipeline.unlink(self._key(import_id, "changes"), *self._staged_keys(import_id))
-            pipeline.expire(self._key(import_id), KEPT_S)
-            await pipeline.execute()
+    async def _clean(self, import_id: str, changes_key: bytes | None) -> None:
+        async with mapped():  # no pipeline: the driver's for a Cluster knows no UNLINK
+            await self._store.redis.unlink(*([changes_key] if changes_key else []), *self._staged_keys(import_id))
+            await self._store.redis.expire(self._key(import_id), KEPT_S)
 
     async def _take_over(self, head: Head) -> None:
         """Goes on with an import whose process has not been heard of for a while."""
@@ -224,13 +219,19 @@ class Imports:
             _log.warning("import %s was left by the process that began it, and goes on here", head.importing)
             await self._unless_done(head.importing)
 
-    async def _in_state(self, import_id: str, *accepted: str) -> None:
-        state = (await self.state(import_id)).state
-        if state not in accepted:
-            raise RefusedChangeError(f"import {import_id!r} is {state}: begin another")
+    async def _edition(self, import_id: str) -> int:
+        """Which parts have been staged so far, where it may still be planned."""
+        async with mapped():
+            state, edition = await self._store.redis.hmget(self._key(import_id), ["state", "edition"])
+        if state is None:
+            raise _unknown(import_id)
+        if state not in (b"staging", b"planned"):
+            raise _begun(import_id, state)
+        return int(edition)
 
     def _staged_keys(self, import_id: str) -> list[str]:
-        return [self._key(import_id, kind) + end for kind in Kind for end in ("", ":names")]
+        own = [self._key(import_id, kind) + end for kind in Kind for end in ("", ":names")]
+        return [*own, self._key(import_id, "parts")]
 
     def _key(self, import_id: str, part: str = "") -> str:
         return f"{self._store.base}import:{import_id}{':' if part else ''}{part}"
@@ -238,3 +239,11 @@ class Imports:
 
 def _unknown(import_id: str) -> NotFoundError:
     return NotFoundError(f"import {import_id!r} does not exist; one is kept for {KEPT_S // 60} minutes")
+
+
+def _begun(import_id: str, state: bytes) -> RefusedChangeError:
+    return RefusedChangeError(f"import {import_id!r} is {state.decode()}: begin another")
+
+
+def _twice(kind: Kind, name: str) -> CatalogueError:
+    return CatalogueError([f"{kind}: the name {name!r} is used twice; each must be unique"])

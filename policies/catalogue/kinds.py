@@ -57,7 +57,7 @@ Reference = tuple[Kind, str]
 
 def name_of(entity: Entity) -> str:
     """The name of an entity; of a key, its id."""
-    return entity.id if isinstance(entity, ApiKey) else str(entity.name)  # type: ignore[attr-defined]
+    return entity.id if isinstance(entity, ApiKey) else str(entity.name)  # type: ignore[attr-defined] # all others have one
 
 
 def references_of(entity: Entity) -> tuple[Reference, ...]:
@@ -68,7 +68,8 @@ def references_of(entity: Entity) -> tuple[Reference, ...]:
         case ApiKey():
             return ((Kind.USERS, entity.user), *((Kind.MODELS, model) for model in dict.fromkeys(entity.models or ())))
         case Model():
-            return ((Kind.TIERS, entity.tier),)
+            others = dict.fromkeys((*entity.split, *entity.fallback))
+            return ((Kind.TIERS, entity.tier), *((Kind.MODELS, name) for name in others if name != entity.name))
         case RateLimitPolicy():
             named = entity.match.conditions().items()
             return tuple(dict.fromkeys((_MATCHED[by], name) for by, names in named if by in _MATCHED for name in names))

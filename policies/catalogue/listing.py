@@ -48,7 +48,8 @@ class Listing:
         return None if stored is None else (await self._told([stored]))[0]
 
     async def page(self, kind: Kind, *, after: str = "", limit: int = 50, filters: Filters = Filters()) -> Page:
-        """Entities of both sources behind the name `after`, in order of their names."""
+        """Entities of both sources behind the name `after`, in order of their names. One more than `limit`, where both
+        sources have the last name."""
         where = await self._where(kind, filters)
         own: list[Stored] = []
         if filters.source != "api":
@@ -64,7 +65,9 @@ class Listing:
         own = [each for each in own if reached is None or each.name <= reached]
         items = list(merge(own, await self._told(page.items), key=lambda each: each.name))
         if len(items) > limit:
-            return Page(tuple(items[:limit]), items[limit - 1].name)
+            # The two of one name stay together, since a page goes on behind a name.
+            end = limit + (items[limit].name == items[limit - 1].name)
+            return Page(tuple(items[:end]), items[end - 1].name if end < len(items) else reached)
         return Page(tuple(items), reached)
 
     async def counts(self) -> dict[Kind, dict[Source, int]]:

@@ -22,15 +22,24 @@ from policies.catalogue.records import Change
 from policies.catalogue.store import MANAGED, CatalogueStore, Head, Held
 from policies.catalogue.whole import Catalogue
 from policies.entities import Entity, Model, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError
+from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError
 from policies.resolver import Identity, Resolver
 
 _log = logging.getLogger(__name__)
+
+_UNREADABLE = "what is known of it stays in use: %s"
 
 AGAIN_S = 0.2
 """After how long a Redis that did not answer is asked again."""
 
 CANCEL_AGAIN_S = 0.05
+
+LOOK_UPS = 32
+"""How many keys are looked up at the same time. Each takes a connection, and the driver has 100: a replica that starts
+into full traffic would run out of them."""
+
+LOOK_UP_WAIT_S = 2.0
+"""How long a look-up waits for its turn: a Redis that hangs must not make a queue without end."""
 
 PARSED_AT_ONCE = 200
 """How many records are parsed before other work of the event loop has its turn."""
@@ -54,6 +63,7 @@ class LiveCatalogue:
         self._api: dict[Kind, dict[str, Stored]] = {kind: {} for kind in MANAGED}
         self._directory = Directory()
         self._looking_up: dict[str, asyncio.Task[Identity | None]] = {}
+        self._look_ups = asyncio.Semaphore(LOOK_UPS)
         self._following: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
 
@@ -119,11 +129,19 @@ class LiveCatalogue:
         tenant = self._own(Kind.TENANTS).get(user.tenant) or held.tenant
         if not isinstance(tenant, Tenant) or tenant.name != user.tenant:
             return None
-        return Identity(tenant.name, user.name, held.key, tenant.qos_tier)
+        return Identity(tenant.name, user.name, held.key, tenant.qos_tier, tenant.weight)
 
     async def _look_up(self, key_id: str) -> Identity | None:
-        generation = self._directory.generation
-        identity = self.whole(await self.store.identify(key_id))
+        try:
+            async with asyncio.timeout(LOOK_UP_WAIT_S):
+                await self._look_ups.acquire()
+        except TimeoutError:
+            raise StoreTimeoutError(f"{LOOK_UPS} keys were being looked up for {LOOK_UP_WAIT_S} s") from None
+        try:
+            generation = self._directory.generation
+            identity = self.whole(await self.store.identify(key_id))
+        finally:
+            self._look_ups.release()
         self._directory.remember(key_id, identity, generation)
         return identity
 
@@ -175,7 +193,7 @@ class LiveCatalogue:
                 if self.when_idle is not None:
                     await self.when_idle(head)
                 return (head.version, head.token) == (self.version, self._token)
-        if changes[0].version != self.version + 1:
+        if (changes[0].version, changes[0].behind) != (self.version + 1, self._token):
             return False
         await self._take(changes)
         return True
@@ -187,7 +205,11 @@ class LiveCatalogue:
         self._directory.forget(touched[Kind.KEYS], touched[Kind.USERS], touched[Kind.TENANTS])
         for kind in MANAGED:
             for name, change in touched[kind].items():
-                stored = change.stored()
+                try:
+                    stored = change.stored()
+                except StoreRefusedError as error:
+                    _log.error(_UNREADABLE, error)
+                    continue
                 if stored is None:
                     self._api[kind].pop(name, None)
                 else:
@@ -204,7 +226,14 @@ class LiveCatalogue:
         parsed = 0
         for kind, by_name in kept.items():
             for name, record in by_name.items():
-                api[kind][name] = records.read(kind, record)
+                try:
+                    api[kind][name] = records.read(kind, record)
+                except StoreRefusedError as error:
+                    if not self.loaded:  # nothing is known of it, and nothing may be judged without it
+                        raise
+                    _log.error(_UNREADABLE, error)
+                    if name in self._api[kind]:
+                        api[kind][name] = self._api[kind][name]
                 parsed += 1
                 if parsed % PARSED_AT_ONCE == 0:
                     await asyncio.sleep(0)

@@ -96,8 +96,7 @@ class Planner:
                 staged = await redis.hmget(key, found)
             lower = f"({found[-1].decode()}"
             yield {
-                name.decode(): kind.entity.model_validate_json(json.partition(b"|")[2])
-                for name, json in zip(found, staged, strict=True)
+                name.decode(): kind.entity.model_validate_json(json) for name, json in zip(found, staged, strict=True)
             }
 
     async def _compared(self, kind: Kind, piece: dict[str, Entity]) -> list[list[bytes]]:
@@ -108,8 +107,8 @@ class Planner:
         changes = []
         for (name, entity), record in zip(piece.items(), kept, strict=True):
             before = None if record is None else records.read(kind, record).entity
-            if name in own:
-                self._configured(kind, name, entity == own[name])
+            if name in own:  # the configuration may have taken over what the API wrote before
+                self._configured(kind, name, entity in (own[name], before))
                 continue
             self._check(kind, name, entity, before, missing)
             if entity == before:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from policies.catalogue.kinds import (
     SECRET_FIELDS,
@@ -17,6 +18,7 @@ from policies.catalogue.kinds import (
     references_of,
 )
 from policies.entities import Entity
+from policies.errors import StoreRefusedError
 
 
 def dumped(entity: Entity) -> bytes:
@@ -27,12 +29,19 @@ def dumped(entity: Entity) -> bytes:
 def read(kind: Kind, record: bytes) -> Stored:
     """A record as it is kept."""
     version, _, _, json = record.split(b"|", 3)
-    return Stored(kind, kind.entity.model_validate_json(json), int(version))
+    return Stored(kind, _parsed(kind, json), int(version))
 
 
-def json_of(record: bytes) -> bytes:
-    """The entity's JSON in a record."""
-    return record.split(b"|", 3)[3]
+def _parsed(kind: Kind, json: bytes) -> Entity:
+    try:
+        return kind.entity.model_validate_json(json)
+    except ValidationError:
+        fields = orjson.loads(json)
+        name = fields.get("id") or fields.get("name")
+        # Without its cause, which repeats values: hashes of keys are among them.
+        raise StoreRefusedError(
+            f"{kind.singular} {name!r} in Redis cannot be read here: a newer version of this may have written it"
+        ) from None
 
 
 def written(
@@ -68,10 +77,15 @@ class Change:
         """Of the write that made it."""
         return self._fields[b"token"]
 
+    @property
+    def behind(self) -> bytes:
+        """The token of the write before this change; its own where one write made both."""
+        return self._fields[b"behind"]
+
     def stored(self) -> Stored | None:
         """The entity as it is after the change; None where it was deleted."""
         json = self._fields[b"after"]
-        return Stored(self.kind, self.kind.entity.model_validate_json(json), self.version) if json else None
+        return Stored(self.kind, _parsed(self.kind, json), self.version) if json else None
 
     def audited(self) -> AuditEntry:
         """As the audit log shows it."""

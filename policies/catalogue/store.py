@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 from typing import Any, NoReturn, cast
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from policies.catalogue import records
 from policies.catalogue.kinds import Actor, AuditEntry, Kind, Page, Reference, Stored, name_of
@@ -76,6 +76,7 @@ class CatalogueStore:
         self, redis: Redis | RedisCluster, *, prefix: str = "sluice", audit_entries: int = AUDIT_ENTRIES
     ) -> None:
         self.redis: Any = redis
+        self.prefix = prefix
         self.base = f"{prefix}:{{catalogue}}:"
         self.head_key, self.changes_key = self.base + "head", self.base + "changes"
         self._audit_entries = audit_entries
@@ -298,5 +299,5 @@ async def mapped() -> AsyncIterator[None]:
         yield
     except ResponseError as error:
         raise StoreRefusedError(f"Redis refused: {error}") from error
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
         raise StoreUnavailableError(f"Redis does not answer: {error}") from error

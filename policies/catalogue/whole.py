@@ -33,7 +33,8 @@ class Lists(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise CatalogueError(describe(error, place, cls)) from error
+            # Without its cause: what pydantic says repeats every value, and a traceback ends up in a log.
+            raise CatalogueError(describe(error, place, cls)) from None
 
 
 class Catalogue(Lists):
@@ -58,10 +59,11 @@ def check_user_config(user_config: Mapping[str, Any]) -> list[str]:
     return unknown
 
 
-def describe(error: ValidationError, place: str, model: type[BaseModel]) -> list[str]:
-    """One sentence for each problem that pydantic found: the place, the value, what is accepted."""
+def describe(error: ValidationError, place: str, model: type[BaseModel], most: int | None = None) -> list[str]:
+    """One sentence for each problem that pydantic found (the first `most` of them): the place, the value, what is
+    accepted."""
     sentences = []
-    for problem in error.errors(include_url=False):
+    for problem in error.errors(include_url=False)[:most]:
         where = place
         for part in problem["loc"]:
             where += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -148,6 +150,8 @@ def _problems(catalogue: Catalogue) -> Iterable[str]:
         yield from _unknown(f"key {key.id!r}", "models", key.models or (), models)
     for model in catalogue.models:
         yield from _unknown(f"model {model.name!r}", "tier", (model.tier,), tiers)
+        yield from _unknown(f"model {model.name!r}", "split", model.split, models)
+        yield from _unknown(f"model {model.name!r}", "fallback", model.fallback, models)
     for policy in catalogue.policies:
         for dimension, names in policy.match.conditions().items():
             yield from _unknown(f"policy {policy.name!r}", f"match.{dimension}", names, known[dimension])

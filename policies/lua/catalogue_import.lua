@@ -1,8 +1,8 @@
 -- Begins to apply an import: from here on it is finished, by whichever process, and nobody else writes meanwhile.
 --
 -- KEYS   1  head      see `catalogue_write.lua`
---        2  import    a hash: state (staging, planned, committing, done), version, done, total, actor
---        3  changes   a list: every change that is to be made, in order
+--        2  import    a hash: state (staging, planned, committing, done), edition, version, done, total, actor, and
+--                     changes, the key of a list with the same hash tag: every change that is to be made, in order
 -- ARGV   1  id        of the import
 --        2  version   of the catalogue that the caller has seen the plan for
 --        3  actor     JSON
@@ -12,13 +12,13 @@
 -- Atomic, so that the plan holds when it begins: it was made for this version. O(1).
 
 local call = redis.call
-local head, import, changes = KEYS[1], KEYS[2], KEYS[3]
+local head, import = KEYS[1], KEYS[2]
 local id, version, actor = ARGV[1], ARGV[2], ARGV[3]
 local LEASE_MS = 5000
 -- How long one that is never finished (Redis was away, or every process) can still be.
 local KEPT_S = 7 * 86400
 
-local state, planned, total = unpack(call('HMGET', import, 'state', 'version', 'total'))
+local state, planned, total, changes = unpack(call('HMGET', import, 'state', 'version', 'total', 'changes'))
 if not state then return {'missing'} end
 if state ~= 'planned' then return {'state', state} end
 local holder = call('HGET', head, 'import')

@@ -81,16 +81,32 @@ if import == '' then
   end
 end
 
+-- While a Cluster moves the slot to another node, a key that is not here ends the script. So each that is written to is
+-- touched first.
+for at = FIRST, #ARGV, FIELDS do
+  local kind, name, references, taken = ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
+  local _, old_references = parts_of(call('HGET', base .. kind, name))
+  call('EXISTS', base .. kind .. ':names')
+  for reference in words(old_references .. ' ' .. string.gsub(references, '%?', '')) do
+    call('EXISTS', base .. 'by:' .. reference)
+  end
+  if taken ~= '' then call('EXISTS', base .. 'taken') end
+end
+
 -- 2. Everything is written.
 local now = call('TIME')
 local at_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 local version
+-- Every change tells whose write it comes behind. One that a failover lost, and another of the same number, are told
+-- apart by it, however far the history has gone on since.
+local behind = call('HGET', head, 'token') or ''
 for at = FIRST, #ARGV, FIELDS do
   local action, kind, name, _, references, taken, json = unpack(ARGV, at, at + 6)
   local _, old_references, old_taken, before = parts_of(call('HGET', base .. kind, name))
   version = call('HINCRBY', head, 'version', 1)
   call('XADD', changes, 'MAXLEN', '~', keep, version .. '-0', 'at', at_ms, 'actor', actor, 'action', action,
-    'kind', kind, 'name', name, 'before', before, 'after', json, 'token', token)
+    'kind', kind, 'name', name, 'before', before, 'after', json, 'token', token, 'behind', behind)
+  behind = token
   local me = kind .. '/' .. name
   for reference in words(old_references) do call('ZREM', base .. 'by:' .. reference, me) end
   for each in words(old_taken) do

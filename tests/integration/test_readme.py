@@ -1,6 +1,7 @@
 """README.md is run as it stands: its commands and its snippets, against the application it describes."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +24,21 @@ def blocks(language: str) -> list[str]:
 def here(snippet: str, application: Application) -> str:
     """The snippet, sent to the application under test."""
     return snippet.replace("http://127.0.0.1:8000", application.base_url)
+
+
+def test_operating_it(application: Application) -> None:
+    walk = next(block for block in blocks("sh") if "sluice keys issue" in block)
+    binaries = str(Path(sys.executable).parent)
+    environ = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "SLUICE_URL": application.base_url}
+    done = subprocess.run(
+        ["bash", "-euc", here(walk, application)], capture_output=True, text=True, timeout=120, env=environ, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    promised = [code for listed in re.findall(r"# (\d{3}(?:, \d{3})*)\n", walk) for code in listed.split(", ")]
+    assert re.findall(r"^\d{3}$", done.stdout, re.MULTILINE) == promised == ["200", "200", "429", "200", "401"]
+    assert re.search(r"^initech-rate +TENANT +initech +3 +5 ", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"update +policy initech-rate +limit: 2 -> 5", done.stdout), done.stdout
+    assert "sk-" not in done.stdout
 
 
 @pytest.mark.parametrize("command", [b for b in blocks("sh") if b.startswith("curl")], ids=lambda b: b.split()[1][-24:])

@@ -66,3 +66,11 @@ def test_an_entity_survives_json() -> None:
     policy = RateLimitPolicy(name="p", scope="TENANT", limit=5, window="1m30s", match={"tenant": "a"}, per=["user"])
     assert '"window":"1m30s"' in policy.model_dump_json()
     assert RateLimitPolicy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def test_a_demo_key_is_always_marked_as_one() -> None:
+    """Its secret is known to everybody: unmarked, it would work where the application runs without `demo: true`."""
+    with pytest.raises(ValidationError, match="demo: true"):
+        ApiKey(id="demo-admin", user="u", sha256="0" * 64)
+    assert ApiKey(id="demo-admin", user="u", sha256="0" * 64, demo=True).demo
+    assert not ApiKey(id="demo", user="u", sha256="0" * 64).demo

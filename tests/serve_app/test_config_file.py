@@ -73,6 +73,27 @@ ONE_PROBLEM: dict[str, tuple[Change, str]] = {
         lambda d: d["http_options"].update(prot=8000),
         "http_options.prot: unknown key; did you mean port?",
     ),
+    "two routers": (
+        lambda d: deployment(d, 1).update(num_replicas=2),
+        "applications[0].deployments[1].num_replicas: ModelRouter has one replica: write 1, or leave it out",
+    ),
+    "a router that scales": (
+        lambda d: deployment(d, 1).update(autoscaling_config={"min_replicas": 1, "max_replicas": 2}),
+        "applications[0].deployments[1].autoscaling_config: ModelRouter has one replica; remove it",
+    ),
+    "a field of qos": (
+        lambda d: app(d)["args"].update(qos={"bends": []}),
+        "applications[0].args.qos.bends: unknown key; did you mean bands?",
+    ),
+    "a QoS tier without a band": (
+        lambda d: app(d)["args"].update(qos={"bands": [{"name": "premium"}]}),
+        "applications[0].args.qos: bands: there must be one for each of internal, premium, standard, batch, "
+        "and no other",
+    ),
+    "a service level for nobody": (
+        lambda d: app(d)["args"].update(qos={"sla": {"gold": {"ttft_p95_ms": 100}}}),
+        "applications[0].args.qos: sla: there is no QoS tier 'gold'; there are internal, premium, standard, batch",
+    ),
     "logging_config at the top": (
         lambda d: d["logging_config"].update(loglevel="INFO"),
         "logging_config.loglevel: unknown key; did you mean log_level?",

@@ -1,11 +1,8 @@
-import json
-
 import pytest
-from rich.console import Console
 
 from serve_app.config_file import ServeConfig, read_serve_config
 from serve_app.errors import UnknownNameError
-from serve_app.explain import explain, show
+from serve_app.explain import explain, public_id, rows
 from tests.integration.conftest import ROOT
 
 
@@ -16,8 +13,8 @@ def config() -> ServeConfig:
 
 @pytest.mark.parametrize("key", ["demo-standard", "sk-demo-standard"])
 def test_the_policies_of_a_key(config: ServeConfig, key: str) -> None:
-    explanations = explain(config, key, "default")
-    assert [e.policy.name for e in explanations if e.applies] == [
+    explained = explain(config, key, "default")
+    assert [e["policy"]["name"] for e in explained if e["applies"]] == [
         "everyone",
         "standard-rate",
         "key-burst",
@@ -25,13 +22,18 @@ def test_the_policies_of_a_key(config: ServeConfig, key: str) -> None:
     ]
 
 
-def test_as_a_table_and_for_machines(config: ServeConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    explanations = explain(config, "demo-batch", "sim-large")
-    show(explanations, as_json=False, console=Console(width=160))
-    assert "qos_tier is batch, not premium" in capsys.readouterr().out
-    show(explanations, as_json=True, console=Console())
-    plain = json.loads(capsys.readouterr().out)
-    assert next(e for e in plain if e["policy"]["name"] == "large-share")["subject"] == "large|tenant=nightly"
+def test_as_rows_and_as_data(config: ServeConfig) -> None:
+    explained = explain(config, "demo-batch", "sim-large")
+    by_policy = {row[1]: row for row in rows(explained)}
+    assert by_policy["premium-rate"][-1] == "qos_tier is batch, not premium"
+    assert by_policy["user-slots"][2] == "8 concurrent_requests"
+    assert by_policy["large-share"][:4] == (
+        "yes",
+        "large-share",
+        "40 requests in 1m",
+        "MODEL_TIER large|tenant=nightly",
+    )
+    assert next(e for e in explained if e["policy"]["name"] == "large-share")["subject"] == "large|tenant=nightly"
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,4 @@ def test_a_secret_is_not_repeated(config: ServeConfig) -> None:
     with pytest.raises(UnknownNameError) as caught:
         explain(config, "sk-someone-verysecretverysecret", "default")
     assert "secret" not in str(caught.value)
+    assert public_id("sk-someone-verysecretverysecret") == "someone"

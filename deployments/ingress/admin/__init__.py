@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter
 
 from deployments.ingress.admin.audit import add_audit
-from deployments.ingress.admin.documentation import request_schemas
 from deployments.ingress.admin.dry_run import DryRunRequest, add_dry_run
 from deployments.ingress.admin.entities import add_plain
 from deployments.ingress.admin.explain import add_explain
@@ -15,7 +14,9 @@ from deployments.ingress.admin.overview import add_overview
 from deployments.ingress.admin.requests import REQUESTS
 from deployments.ingress.admin.routing import admin_route
 from deployments.ingress.admin.service import Entities
+from deployments.ingress.admin.sla import add_sla
 from deployments.ingress.admin.usage import add_usage
+from deployments.ingress.documentation import request_schemas
 from deployments.ingress.state import IngressState
 
 __all__ = ["admin_request_schemas", "admin_router"]
@@ -33,6 +34,7 @@ def admin_router(state: IngressState) -> APIRouter:
     add_usage(router, state)
     add_dry_run(router, state)
     add_explain(router, state)
+    add_sla(router, state)
     return router
 
 

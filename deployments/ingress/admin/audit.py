@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from deployments.ingress.admin.cursors import before_number, cursor_of
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.lists import Absent, PageQuery
 from deployments.ingress.admin.routing import reply
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.state import IngressState
 from policies.catalogue import AuditEntry, Kind
 from policies.entities import KEY_ID, Name

@@ -52,11 +52,12 @@ def _as_http(error: ValidationError, kind: type[BaseModel], *, quiet: str | None
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
         return HttpError(400, "invalid_json", f"The body is not valid JSON: {first['ctx']['error']}.")
-    sentences = [
-        _GOT.sub("", each) if quiet and each.startswith(quiet) else each for each in describe(error, "body", kind)
+    # No more than are told: a body may be wrong in half a million places.
+    told = [
+        _GOT.sub("", each) if quiet and each.startswith(quiet) else each
+        for each in describe(error, "body", kind, MOST_TOLD)
     ]
-    told = sentences[:MOST_TOLD]
-    if len(sentences) > MOST_TOLD:
-        told.append(f"and {len(sentences) - MOST_TOLD} more")
+    if error.error_count() > MOST_TOLD:
+        told.append(f"and {error.error_count() - MOST_TOLD} more")
     where = ".".join(str(part) for part in first["loc"])
     return HttpError(422, "invalid_parameter", "\n".join(told), param=redacted(where) or None)

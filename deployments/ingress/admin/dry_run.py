@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.ingress.admin.bodies import MAX_ENTITY_BYTES, body_of
-from deployments.ingress.admin.documentation import errors, request_body, success
 from deployments.ingress.admin.routing import reply
+from deployments.ingress.documentation import errors, request_body, success
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies import StoreError

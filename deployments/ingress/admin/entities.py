@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import MAX_ENTITY_BYTES, body_of
 from deployments.ingress.admin.cursors import after_name, cursor_of
-from deployments.ingress.admin.documentation import CONDITIONS, ETAG, LOCATION, UNCHANGED, errors, request_body, success
 from deployments.ingress.admin.lists import QUERIES, ListQuery
 from deployments.ingress.admin.preconditions import Conditions, etag_of
 from deployments.ingress.admin.requests import PUTS
 from deployments.ingress.admin.routing import actor_of, reply
 from deployments.ingress.admin.service import Entities, same_name
 from deployments.ingress.admin.views import PAGES, VIEWS, view_of
+from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, UNCHANGED, errors, request_body, success
 from policies.catalogue import Kind, Stored
 from policies.entities import KEY_ID, Name
 

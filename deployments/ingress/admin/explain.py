@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.authentication import look_up
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.state import IngressState
 from policies.entities import KEY_ID, Name, RateLimitPolicy
 from policies.errors import NotFoundError

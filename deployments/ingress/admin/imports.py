@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import body_of
-from deployments.ingress.admin.documentation import LOCATION, PLAN_TAG, PLANNED, errors, link, request_body, success
 from deployments.ingress.admin.lists import Flag
 from deployments.ingress.admin.preconditions import Conditions
 from deployments.ingress.admin.requests import ImportPart
 from deployments.ingress.admin.routing import actor_of, reply
+from deployments.ingress.documentation import LOCATION, PLAN_TAG, PLANNED, errors, link, request_body, success
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind

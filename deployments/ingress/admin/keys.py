@@ -7,15 +7,15 @@ from pydantic import BaseModel, Field
 
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import MAX_ENTITY_BYTES, body_of
-from deployments.ingress.admin.documentation import CONDITIONS, ETAG, LOCATION, errors, request_body, success
 from deployments.ingress.admin.entities import KeyId, add_delete, add_get, add_list, location, named, shown, tag
 from deployments.ingress.admin.preconditions import etag_of
 from deployments.ingress.admin.requests import KeyIssue, KeyRotation, KeySettings
 from deployments.ingress.admin.routing import actor_of, reply
 from deployments.ingress.admin.service import Entities
 from deployments.ingress.admin.views import KeyView, view_of
+from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, errors, request_body, success
 from policies.catalogue import Actor, Kind, Stored
-from policies.catalogue.editing import IssuedKey
+from policies.catalogue.editing import IssuedKey, at_version
 from policies.entities import ApiKey
 from policies.errors import NotFoundError, VersionConflictError
 
@@ -157,10 +157,11 @@ async def _set(entities: Entities, key_id: str, asked: KeySettings, actor: Actor
         stored = await entities.get(Kind.KEYS, key_id)
         if not isinstance(stored.entity, ApiKey):
             raise NotFoundError(f"key {key_id!r} does not exist: POST /admin/keys issues one")
+        if stored.source == "api":
+            at_version(stored, expected)
         key = ApiKey(**{**dict(stored.entity), **dict(asked)})
-        version = stored.version if expected is None else expected
         try:
-            return await entities.editor.put(key, actor, expected=version, action="update")
+            return await entities.editor.put(key, actor, expected=stored.version, action="update")
         except VersionConflictError:
             if expected is not None or attempt + 1 == _ATTEMPTS:
                 raise

@@ -1,6 +1,6 @@
 """The catalogue as a whole: where it stands (`GET /admin/catalogue`), and all of it (`GET /admin/export`)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.imports import ImportView, import_view
 from deployments.ingress.admin.routing import NO_STORE, reply
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind, Page
 from policies.catalogue.listing import Filters, Listing
@@ -76,7 +76,8 @@ def add_overview(router: APIRouter, state: IngressState) -> None:
         kinds = list(Kind)
         first = await listing.page(kinds[0], limit=_EXPORTED_AT_ONCE, filters=filters)  # may be refused
         headers = {**NO_STORE, "content-disposition": 'attachment; filename="catalogue.ndjson"'}
-        return StreamingResponse(_lines(listing, filters, first), 200, headers, "application/x-ndjson")
+        overridden = state.live.config_by_name if source == "all" else {}
+        return StreamingResponse(_lines(listing, filters, first, overridden), 200, headers, "application/x-ndjson")
 
     router.add_api_route(
         "/catalogue",
@@ -110,7 +111,10 @@ def add_overview(router: APIRouter, state: IngressState) -> None:
 _LINE = '{"kind":"tenants","entity":{"name":"acme","qos_tier":"premium"}}\n'
 
 
-async def _lines(listing: Listing, filters: Filters, page: Page) -> AsyncIterator[bytes]:
+async def _lines(
+    listing: Listing, filters: Filters, page: Page, overridden: Mapping[Kind, Collection[str]]
+) -> AsyncIterator[bytes]:
+    """`overridden`: names of which only the configuration's entity is told, since it is the one that counts."""
     for kind in Kind:
         if kind is not Kind.TENANTS:  # the first page of the first kind is here already
             page = await listing.page(kind, limit=_EXPORTED_AT_ONCE, filters=filters)
@@ -119,6 +123,7 @@ async def _lines(listing: Listing, filters: Filters, page: Page) -> AsyncIterato
                 orjson.dumps({"kind": kind, "entity": stored.entity.model_dump(mode="json", exclude_defaults=True)})
                 + b"\n"
                 for stored in page.items
+                if stored.source == "config" or stored.name not in overridden.get(kind, ())
             )
             if page.next_after is None:
                 break

@@ -11,7 +11,7 @@ from deployments.ingress.admin.preconditions import Conditions
 from deployments.ingress.errors import HttpError
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind, Stored
-from policies.errors import AlreadyExistsError, NotFoundError, VersionConflictError
+from policies.errors import AlreadyExistsError, NotFoundError, StoreError, VersionConflictError
 
 Written = TypeVar("Written")
 
@@ -51,9 +51,10 @@ class Entities:
         return written
 
     async def seen(self) -> None:
-        """Waits until this replica judges by what was just written; not for long, for it is written in any case."""
-        head = await self.live.store.head()
-        with contextlib.suppress(TimeoutError):
+        """Waits until this replica judges by what was just written; not for long, and whatever becomes of Redis: it is
+        written, and the reply may be the only one that ever holds a key."""
+        with contextlib.suppress(TimeoutError, StoreError):
+            head = await self.live.store.head()
             await self.live.seen(head.version, SEEN_S)
 
     async def _written(

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from deployments.ingress.admin.cursors import after_name, cursor_of
-from deployments.ingress.admin.documentation import errors, success
 from deployments.ingress.admin.lists import PageQuery
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.authentication import look_up
+from deployments.ingress.documentation import errors, success
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.limits import WindowNow, windows_of
 from deployments.ingress.state import IngressState

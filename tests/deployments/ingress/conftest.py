@@ -1,6 +1,7 @@
 """The ingress without Ray: its whole HTTP surface over a real Redis, with models called in this process."""
 
 import hashlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,7 +12,11 @@ from redis.asyncio import Redis
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
 from deployments.models.service import ModelService
-from deployments.router.contract import PoolUnavailableError
+from deployments.router.admission import Admission
+from deployments.router.contract import PoolUnavailableError, Slot, Wanted
+from deployments.router.exchange.book import SlotBook
+from deployments.router.scheduler import QosSettings
+from deployments.router.service import RouterService
 from policies import Limiter
 from policies.catalogue import Catalogue
 from policies.catalogue.live import LiveCatalogue
@@ -21,6 +26,9 @@ from tests.policies.redis_server import RedisServer, binaries
 DEADLINE_S = 5.0
 """Long, because the machine that runs the tests may be busy; deadlines have tests of their own."""
 
+PLENTY = 64
+"""Slots of a pool where the test says nothing else."""
+
 
 class LocalPools:
     """Calls the models' service in this process, where Ray Serve would call a replica."""
@@ -29,6 +37,33 @@ class LocalPools:
         options = {"first_token_ms": 1, "inter_token_ms": 1, "reply_tokens": 5}
         self.services: dict[str, Any] = {name: ModelService("simulated", options) for name in ("small", "large")}
         self.failure: Exception | None = None
+        self.slots: dict[str, int] = {}
+        """Of pools that have fewer than plenty."""
+        self.qos = QosSettings()
+        self._admission: Admission | None = None
+        self._router: RouterService | None = None
+
+    @property
+    def router(self) -> RouterService:
+        """The real router's work, in this process."""
+        if self._router is None:
+            book = SlotBook(self.services, self.qos, time.monotonic, grace_s=0)
+            self._router = RouterService(book, lambda _: {**dict.fromkeys(self.services, PLENTY), **self.slots})
+        return self._router
+
+    async def admit(self, wanted: Wanted) -> Slot:
+        if self._admission is None:
+            self._admission = Admission("here", self.router.exchange, time.monotonic, {})
+        return await self._admission.admit(wanted)
+
+    def release(self, slot: Slot, tokens: int | None) -> None:
+        assert self._admission is not None
+        self._admission.release(slot, tokens)
+
+    async def close(self) -> None:
+        for work in (self._admission, self._router):
+            if work is not None:
+                await work.close()
 
     async def call(self, pool: str, method: str, argument: Any) -> Any:
         return await getattr(self._service(pool), method)(argument)

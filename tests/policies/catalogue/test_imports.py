@@ -113,6 +113,19 @@ async def test_exporting_and_applying_is_the_identity(imports: Imports, store: C
     assert await everything(store) == exported
 
 
+@pytest.mark.parametrize("prune", [False, True])
+async def test_what_the_configuration_has_taken_over_is_no_change(
+    imports: Imports, live: LiveCatalogue, store: CatalogueStore, prune: bool
+) -> None:
+    """A later configuration has a tenant of this name too: a backup can be applied all the same."""
+    await applied(imports, FILE)
+    before = await everything(store)
+    live.use_config(CONFIG.model_copy(update={"tenants": (*CONFIG.tenants, Tenant(name="acme", weight=7))}))
+    plan = await applied(imports, before, prune=prune)
+    assert plan.changes == 0
+    assert await everything(store) == before
+
+
 async def test_prune_deletes_what_is_not_in_the_file_and_nothing_else(imports: Imports, store: CatalogueStore) -> None:
     await applied(imports, FILE)
     smaller = {"tenants": [{"name": "acme", "weight": 2}], "users": FILE["users"][:1]}
@@ -189,6 +202,93 @@ async def test_wrong_parts_are_refused_with_their_place(imports: Imports) -> Non
         await imports.add(import_id, 1, {"tenants": [{"name": "a"}]})
     with pytest.raises(NotFoundError):
         await imports.add("nothing", 0, {})
+
+
+async def test_a_part_that_is_sent_again_takes_the_place_of_what_it_held(
+    imports: Imports, store: CatalogueStore
+) -> None:
+    import_id = await staged(imports, {"tenants": [{"name": "a"}, {"name": "b"}]}, {"tiers": [{"name": "t"}]})
+    await imports.add(import_id, 0, {"tenants": [{"name": "b", "weight": 2}], "users": [{"name": "u", "tenant": "b"}]})
+    await imports.add(import_id, 2, {"tenants": [{"name": "a", "weight": 3}]})  # free again
+    plan = await imports.plan(import_id)
+    assert (plan.create, plan.problems) == (4, ())
+    assert [(d.name, d.after) for d in plan.differences][:2] == [
+        ("a", {"name": "a", "weight": 3.0}),
+        ("b", {"name": "b", "weight": 2.0}),
+    ]
+
+
+async def test_a_name_in_two_parts_at_once_is_found(imports: Imports) -> None:
+    import_id = await imports.begin()
+    outcomes = await asyncio.gather(
+        *(imports.add(import_id, part, {"tenants": [{"name": "a", "weight": part + 1}]}) for part in range(8)),
+        return_exceptions=True,
+    )
+    assert sorted(type(each).__name__ for each in outcomes) == ["CatalogueError"] * 7 + ["int"]
+
+
+async def test_what_is_staged_while_a_plan_is_made_is_in_the_plan_or_refused(
+    imports: Imports, store: CatalogueStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_id = await staged(imports, {"tenants": [{"name": "m"}]})
+    existing, added = store.existing, False
+
+    async def meanwhile(references: Any) -> Any:
+        nonlocal added
+        if not added:
+            added = True
+            await imports.add(import_id, 1, {"tenants": [{"name": "a"}]})
+        return await existing(references)
+
+    monkeypatch.setattr(store, "existing", meanwhile)
+    with pytest.raises(RefusedChangeError, match="plan it again"):
+        await imports.plan(import_id)
+    assert (await imports.plan(import_id)).create == 2
+
+
+async def test_two_plans_of_one_import_at_once_do_not_mix(
+    imports: Imports, store: CatalogueStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a client waits for a long plan no longer, and asks for it again."""
+    monkeypatch.setattr("policies.catalogue.planning._PIECE", 10)
+    import_id = await staged(imports, {"tenants": [{"name": f"t{n:03}"} for n in range(300)]})
+    plans = await asyncio.gather(*(imports.plan(import_id) for _ in range(3)))
+    assert {plan.create for plan in plans} == {300}
+    await imports.commit(import_id, plans[0].version, OPS)
+    await done(imports, import_id)
+    assert (await store.counts())[Kind.TENANTS] == 300
+    await until_empty(store, f"{store.base}import:*:*")
+
+
+@pytest.mark.parametrize("late", ["a plan", "a part"])
+async def test_what_comes_late_never_stops_an_import_that_has_begun(
+    imports: Imports, store: CatalogueStore, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """It began before the commit, and goes on behind it."""
+    import_id = await staged(imports, {"tenants": [{"name": f"t{n:03}"} for n in range(300)]})
+    plan = await imports.plan(import_id)
+    seen, go_on = asyncio.Event(), asyncio.Event()
+    run, existing = store.run, store.existing
+
+    async def held(call: Any, *args: Any) -> Any:
+        seen.set()
+        await go_on.wait()
+        return await call(*args)
+
+    if late == "a plan":
+        monkeypatch.setattr(store, "existing", lambda references: held(existing, references))
+        task: asyncio.Task[Any] = asyncio.create_task(imports.plan(import_id))
+    else:
+        monkeypatch.setattr(store, "run", lambda *args: held(run, *args))
+        task = asyncio.create_task(imports.add(import_id, 1, {"tenants": [{"name": "late"}]}))
+    await seen.wait()
+    monkeypatch.undo()
+    await imports.commit(import_id, plan.version, OPS)
+    go_on.set()
+    with pytest.raises((RefusedChangeError, NotFoundError)):
+        await task
+    await done(imports, import_id)
+    assert (await store.counts())[Kind.TENANTS] == 300
 
 
 async def test_a_plan_holds_only_for_the_catalogue_it_was_made_for(imports: Imports, store: CatalogueStore) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 from policies.entities import ApiKey, Model, ModelTier, RateLimitPolicy, Tenant, UserAccount
-from policies.errors import StoreError
+from policies.errors import StoreError, StoreTimeoutError
 from policies.resolver import Identity
 from tests.policies.catalogue.conftest import OPS, store_on
 from tests.policies.redis_server import RedisServer
@@ -155,6 +156,19 @@ async def test_unknown_keys_are_asked_for_once_until_they_exist(
     assert (identity.user, identity.tenant, identity.qos_tier) == ("ada", "platform", "internal")
 
 
+async def test_any_number_of_keys_is_looked_up_at_once(live: LiveCatalogue) -> None:
+    # The driver has 100 connections, and refuses whoever wants another.
+    found = await asyncio.gather(*(live.identity(f"unknown{n}") for n in range(500)))
+    assert found == [None] * 500
+
+
+async def test_a_look_up_does_not_wait_for_ever(live: LiveCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.catalogue.live.LOOK_UP_WAIT_S", 0.01)
+    monkeypatch.setattr(live, "_look_ups", asyncio.Semaphore(0))
+    with pytest.raises(StoreTimeoutError):
+        await live.identity("mine")
+
+
 async def test_an_answer_older_than_a_change_is_not_remembered(live: LiveCatalogue, store: CatalogueStore) -> None:
     live.use_config(CONFIG)
     key = ApiKey(id="k1", user="ada", sha256="b" * 64)
@@ -218,6 +232,63 @@ async def test_a_redis_that_lost_its_history_is_read_anew(live: LiveCatalogue, s
     while set(limits(live, "ada1")) != {"all", "c", "d"}:
         assert time.monotonic() < give_up
         await asyncio.sleep(0.01)
+
+
+async def test_another_history_that_went_further_is_not_taken_for_the_own(
+    live: LiveCatalogue, store: CatalogueStore, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica took over that had not got the last changes yet, and was written to before this process asked again.
+    (On a Cluster its connection does not break then: the old primary sends it on.)"""
+    live.use_config(CONFIG)
+    await live.seen(await put(store, policy("a")), SEEN_S)
+    replica = redis_server.dump()
+    await live.seen(await put(store, policy("a", 6), policy("lost")), SEEN_S)
+    follow, held = store.follow, asyncio.Event()
+
+    async def late(version: int, most: int = 1000) -> Any:
+        await held.wait()
+        return await follow(version, most)
+
+    monkeypatch.setattr(store, "follow", late)
+    await asyncio.sleep(1)  # what it waited at has ended by now
+    with redis_server.sync() as redis:
+        redis.flushall()
+        for name, value in replica.items():
+            redis.restore(name, 0, value)
+    await put(store, policy("b"), policy("c"), policy("d"))
+    held.set()
+    give_up = time.monotonic() + SEEN_S
+    while limits(live, "ada1") != {"all": 100, "a": 5, "b": 5, "c": 5, "d": 5}:
+        assert time.monotonic() < give_up, limits(live, "ada1")
+        await asyncio.sleep(0.01)
+
+
+async def test_what_a_newer_version_wrote_stops_nothing_else(
+    live: LiveCatalogue, store: CatalogueStore, redis_server: RedisServer
+) -> None:
+    """While an application is upgraded, replicas of both versions follow the same changes."""
+    live.use_config(CONFIG)
+    await live.seen(await put(store, policy("a"), ApiKey(id="k1", user="ada", sha256="b" * 64)), SEEN_S)
+    assert await live.identity("k1") is not None
+    newer = b'{"name":"a","scope":"TENANT","limit":7,"window":"1m","secret":"sk-k1-verysecret"}'
+    await store.write([[b"update", b"policies", b"a", b"", b"", b"", newer]], OPS)
+    await store.delete(Kind.KEYS, "k1", OPS, expected=None)
+    await live.seen(await put(store, policy("b")), SEEN_S)
+    assert limits(live, "ada1") == {"all": 100, "a": 5, "b": 5}
+    assert await live.identity("k1") is None
+    with pytest.raises(StoreError, match="policy 'a' in Redis cannot be read here") as caught:
+        await store.get(Kind.POLICIES, "a")
+    assert "verysecret" not in "".join(traceback.format_exception(caught.value))
+    await store.redis.hset(store.head_key, "token", "another")  # so that all is read anew
+    await live.seen(await put(store, policy("c")), SEEN_S)
+    assert limits(live, "ada1") == {"all": 100, "a": 5, "b": 5, "c": 5}
+    later = LiveCatalogue(store_on(redis_server))
+    await later.start(wait_s=0.5)
+    assert not later.loaded  # it would judge without a policy that it does not know
+    await put(store, policy("a", 6))
+    await later.seen(1, SEEN_S)
+    await later.close()
+    await later.store.close()
 
 
 async def test_a_connection_that_falls_silent_is_replaced(store: CatalogueStore, redis_server: RedisServer) -> None:

@@ -1,3 +1,4 @@
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -82,3 +83,22 @@ def test_all_problems_are_told_together() -> None:
     with pytest.raises(CatalogueError) as caught:
         Catalogue.parse(data)
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["keys"][0].update(id="sk-k1-verysecret"),
+        lambda c: c["keys"][0].update(previous_sha256="sk-k1-verysecret"),
+        lambda c: c["keys"][0].update(user="sk-k1-verysecret"),
+        lambda c: c["policies"][0].update(match={"api_key": "sk-k1-verysecret"}),
+        lambda c: c["policies"][0].update({"sk-k1-verysecret": 1}),
+    ],
+)
+def test_a_key_that_went_astray_is_not_repeated(change: Change) -> None:
+    data = catalogue()
+    change(data)
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue.parse(data)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "verysecret" not in told

@@ -31,7 +31,7 @@ async def test_the_guide_is_run(state: IngressState, pools: LocalPools, tmp_path
     )
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while not server.started:
                 await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]

@@ -39,7 +39,7 @@ async def done(admin: httpx.AsyncClient, path: str, *, prune: bool = False) -> d
     assert planned.headers["etag"] == f'"{plan["version"]}"'
     committed = await admin.post(f"{path}/commit", headers={"if-match": planned.headers["etag"]})
     assert committed.status_code == 202
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (state := await ok(admin.get(path)))["state"] != "done":
             await asyncio.sleep(0.01)
     assert state["done"] == state["total"] == plan["create"] + plan["update"] + plan["delete"]

@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from deployments.ingress.state import IngressState
 from policies.catalogue import Catalogue
+from policies.entities import ModelTier
 from tests.deployments.ingress.admin.conftest import ok
 from tests.deployments.ingress.conftest import CATALOGUE
 
@@ -61,3 +63,13 @@ async def test_an_export_is_made_piece_by_piece(
         await ok(admin.put(f"/admin/tenants/t{n}", json={}))
     exported = lines(await admin.get("/admin/export"))
     assert exported == [(kind, {"name": f"t{n}"}) for kind in ("tenants", "tiers") for n in range(5)]
+
+
+async def test_a_whole_export_has_each_name_once(admin: httpx.AsyncClient, state: IngressState) -> None:
+    """An entity of the API that a later configuration has too is not in effect, and could not be imported beside it."""
+    await ok(admin.post("/admin/tiers", json={"name": "fast"}))
+    config = state.live.config
+    state.use(config.model_copy(update={"tiers": (*config.tiers, ModelTier(name="fast"))}))
+    for source, times in (("all", 1), ("api", 1)):
+        exported = (await admin.get("/admin/export", params={"source": source})).text.splitlines()
+        assert [json.loads(line)["entity"]["name"] for line in exported if '"tiers"' in line].count("fast") == times

@@ -1,5 +1,7 @@
 """What every route does around its own work, where the store is gone or something is refused."""
 
+from typing import Any
+
 import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -8,6 +10,7 @@ from deployments.ingress.admin.routing import refusal
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.state import IngressState
 from policies import errors
+from policies.catalogue import whole
 from tests.deployments.ingress.admin.conftest import refused
 
 GROUPS = [
@@ -27,6 +30,7 @@ def test_every_refusal_has_a_status_and_a_code(group: type[errors.CatalogueChang
     assert known.code != "http_error"
     assert str(known) == "User 'ada' is odd."
     assert known.headers["cache-control"] == "no-store"
+    assert known.headers.get("retry-after") == ("1" if group is errors.ImportRunningError else None)
     assert known.headers.get("etag") == ('"7"' if group is errors.VersionConflictError else None)
 
 
@@ -58,3 +62,22 @@ async def test_a_store_that_is_gone(
 
 async def _given(reply: httpx.Response) -> httpx.Response:
     return reply
+
+
+async def test_a_body_that_is_wrong_in_very_many_places(
+    admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is told is worked out: for all of it, this process would do nothing else for a quarter of a minute."""
+    guessed = 0
+    guess = whole._did_you_mean
+
+    def counted(*args: Any) -> str:
+        nonlocal guessed
+        guessed += 1
+        return guess(*args)
+
+    monkeypatch.setattr(whole, "_did_you_mean", counted)
+    body = {"name": "x", **{f"k{n}": 1 for n in range(10_000)}}
+    message = await refused(admin.post("/admin/tiers", json=body), 422, "invalid_parameter")
+    assert message.splitlines()[-1] == "and 9980 more"
+    assert guessed == 20

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 
@@ -12,14 +11,14 @@ def sluice(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Comple
 
 
 def test_the_default_file_of_this_repository_is_right() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     answer = sluice("check", cwd=root)
     assert (answer.returncode, answer.stdout) == (0, "ok\n"), answer.stderr
 
 
 def test_bad_input_is_named_without_a_traceback(tmp_path: Path) -> None:
     answer = sluice("check", "absent.yaml", cwd=tmp_path)
-    assert answer.returncode == 2
+    assert answer.returncode == 1
     assert answer.stderr == (
         "sluice: absent.yaml: 1 problem, nothing was started\n  - cannot be read: No such file or directory\n"
     )
@@ -28,18 +27,16 @@ def test_bad_input_is_named_without_a_traceback(tmp_path: Path) -> None:
 def test_up_checks_first(tmp_path: Path) -> None:
     (tmp_path / "serve_config.yaml").write_text("application: []\n")
     answer = sluice("up", cwd=tmp_path)
-    assert answer.returncode == 2
+    assert answer.returncode == 1
     assert "application: unknown key; did you mean applications?" in answer.stderr
     assert not (tmp_path / ".sluice").exists()
 
 
 def test_an_unknown_command_is_bad_input() -> None:
-    assert sluice("upp").returncode == 2
+    assert sluice("upp").returncode == 1
 
 
-def test_help_does_not_wait_for_ray() -> None:
-    began = time.monotonic()
-    assert "up" in sluice("--help").stdout
-    assert time.monotonic() - began < 3.0
-    loads_ray = "import sys, serve_app.cli; sys.exit('ray' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", loads_ray], check=False).returncode == 0
+def test_help_waits_for_nothing_that_is_slow_to_load() -> None:
+    slow = "{'ray', 'httpx', 'redis', 'pydantic'}"
+    loads = f"import sys, serve_app.cli.app as m; m.build(); print(*{slow} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout == "\n"

@@ -69,7 +69,7 @@ LOCATION: dict[str, Any] = {
     "example": "/admin/tenants/acme",
 }
 
-_TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*"){0,19})$'}
+_TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$'}
 
 _IF_MATCH = {
     "name": "If-Match",

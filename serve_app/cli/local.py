@@ -1,0 +1,54 @@
+"""Commands that need no server: up, check, version. Each is a thin shell over a module of this package's parent."""
+
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+DEFAULT_FILE = Path("serve_config.yaml")
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="[FILE]", show_default=True, help="A Ray Serve config.")]
+
+
+def add_local(app: typer.Typer) -> None:
+    """Adds them."""
+    app.command("up")(_up)
+    app.command("check")(_check)
+    app.command("version")(_version)
+
+
+def _up(file: ConfigFile = DEFAULT_FILE) -> None:
+    """Start everything on this machine, with Ray Serve's fast lane on; Ctrl-C ends it."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"checking {file}")
+    from serve_app import summary
+    from serve_app.config_file import read_serve_config
+    from serve_app.launch import Launcher, Plan
+
+    config = read_serve_config(file)
+    plan = Plan(
+        config_path=file,
+        state_dir=config.applications[0].args.state_dir,
+        http_host=config.http_host,
+        http_port=config.http_port,
+        ready_paths=tuple(f"{application.route_prefix.rstrip('/')}/readyz" for application in config.applications),
+    )
+    launcher = Launcher(plan, os.environ, lambda line: console.print(line, markup=False))
+    launcher.run(on_ready=lambda: summary.show(config, plan.base_url, Console(highlight=False)))
+    console.print("stopped")
+
+
+def _check(file: ConfigFile = DEFAULT_FILE) -> None:
+    """Read a configuration file and name everything that is wrong with it; start nothing."""
+    from serve_app.config_file import read_serve_config
+
+    read_serve_config(file)
+    print("ok")
+
+
+def _version() -> None:
+    """Print the version."""
+    print(importlib.metadata.version("sluice"))

@@ -42,18 +42,33 @@ DEFAULT_LEASE_MS = 30_000
 QOS_TIERS = ("internal", "premium", "standard", "batch")
 """Bands of service, highest first."""
 
-_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+DURATION_FORMAT = "sluice-duration"
+"""What durations are called in JSON schema, where no pattern can say how long they may be."""
+
+_DURATION = re.compile(r"([0-9]+)(ms|s|m|h|d)")
+_LONGEST_DURATION = 64
+"""Most characters of a written duration."""
 _UNIT_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+
+
+def whole_number(value: object) -> object:
+    """`5.0` as the integer 5, which in JSON it is: clients in languages with one type of number write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(whole_number)
+"""Behind the bounds of an integer: takes `5.0` also where types are strict. (`"5"` is none there, and 5.5 nowhere.)"""
 
 
 def parse_duration_ms(value: object) -> object:
     """`"10s"`, `"1m30s"`, `"250ms"`, `"31d"` as milliseconds; whole numbers are milliseconds already."""
     if not isinstance(value, str):
-        return value
-    parts = _DURATION.findall(value)
+        return whole_number(value)
+    parts = _DURATION.findall(value) if len(value) <= _LONGEST_DURATION else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError(
-            f"{value!r} is not a duration: write a number and ms, s, m, h or d, such as 10s, 250ms or 1m30s"
+            f"{value[:_LONGEST_DURATION]!r} is not a duration: write a number and ms, s, m, h or d, "
+            "such as 10s, 250ms or 1m30s"
         )
     return sum(int(number) * _UNIT_MS[unit] for number, unit in parts)
 
@@ -71,7 +86,13 @@ def duration_schema(at_least_ms: int) -> dict[str, Any]:
     """How a duration is described in JSON schema, where it may be written in both ways."""
     return {
         "anyOf": [
-            {"type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d))+$", "maxLength": 64},
+            {
+                "type": "string",
+                "format": DURATION_FORMAT,
+                "pattern": r"^([0-9]+(ms|s|m|h|d))+$",
+                "maxLength": _LONGEST_DURATION,
+                "description": f"{format_duration(at_least_ms)} to {format_duration(MAX_WINDOW_MS)}",
+            },
             {"type": "integer", "minimum": at_least_ms, "maximum": MAX_WINDOW_MS},
         ],
         "examples": ["10s"],
@@ -192,9 +213,12 @@ class Model(Entity):
     pool: Name | None = None
     """The deployment that runs it (`args.models[].name`); the model's own name where absent."""
     aliases: tuple[Name, ...] = ()
-    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 1_024
+    max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 1_024
     """Longest reply, in tokens; also what is reserved for a request that names no cap of its own."""
-    split: dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]] = {}
+    split: Annotated[
+        dict[Name, Annotated[float, Field(gt=0, le=1_000_000)]],
+        Field(json_schema_extra={"additionalProperties": False}),
+    ] = {}
     """Which models serve the requests for this name, by weight, this one included where it is named: a canary is
     `{chat: 95, chat-next: 5}`. Empty: this one serves them all."""
     fallback: tuple[Name, ...] = ()
@@ -274,7 +298,7 @@ class Match(Entity):
 class Block(Entity):
     """Denies a subject outright for a time, once it has been denied too often: for clients that do not back off."""
 
-    denials: Annotated[int, Field(ge=1, le=1_000_000)]
+    denials: Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
     """After how many denials."""
     within: DurationMs
     """Within what time, counted from the first of them. Milliseconds; written as `1m`."""
@@ -282,22 +306,38 @@ class Block(Entity):
     """For how long. Milliseconds; written as `10m`."""
 
 
+_LEASED = {"properties": {"unit": {"const": "concurrent_requests"}}, "required": ["unit"]}
+_SPLIT = {"properties": {"shards": {"minimum": 2}}, "required": ["shards"]}
+
+
+def _between_fields(schema: dict[str, Any]) -> None:
+    """Says in JSON schema what must hold between the fields of a policy: all but that `shards` may not exceed `limit`,
+    for which it has no words."""
+    del schema["properties"]["window"]["default"]  # stands for a window that was left out, and is none itself
+    schema["allOf"] = [
+        {"if": _LEASED, "else": {"required": ["window"]}},
+        {"if": _SPLIT, "then": {"properties": {"scope": {"const": "GLOBAL"}}, "not": _LEASED}},
+    ]
+
+
 class RateLimitPolicy(Entity):
     """Limits one unit over one window for each subject of its scope."""
+
+    model_config = ConfigDict(json_schema_extra=_between_fields)
 
     name: Name
     scope: Scope
     unit: Unit = Unit.REQUESTS
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), WHOLE]
     window: DurationMs = 0
     """Milliseconds; written as `10s`, `1m`, `1h`, `1d`. For `concurrent_requests` it is the lease: how long a slot
     outlives a process that died (30 s where absent)."""
     match: Match = Match()
-    per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed)] = ()
+    per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed), Field(json_schema_extra={"uniqueItems": True})] = ()
     mode: Mode = Mode.ENFORCE
     on_redis_failure: OnRedisFailure = OnRedisFailure.DENY
     block: Block | None = None
-    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS), WHOLE] = 1
     """Into how many parts the window is split, so that the nodes of a Redis Cluster share the load of a hot one. Each
     part has its share of the limit; together they never hold more, and may deny a little early (docs/cluster.md)."""
 

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel, Field
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -18,11 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.ingress.admin import admin_request_schemas, admin_router
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
-from deployments.ingress.documentation import errors
 from deployments.ingress.errors import HttpError, redacted
 from deployments.ingress.inference import ChatCompletions, models_body
+from deployments.ingress.inference_documentation import MODELS_REPLIES, chat_operation, inference_schemas
 from deployments.ingress.limits import limits_router
-from deployments.ingress.openai_schema import ChatCompletionRequest
 from deployments.ingress.state import IngressState
 from policies import StoreError
 
@@ -33,13 +33,27 @@ EXPOSED = (
 )
 """Headers of replies that a page of another origin may read."""
 
-OPEN: dict[str, Any] = {"security": []}
-"""For the description of routes that need no key."""
-
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
 <h1>Sluice</h1><p>Rate limits and quality of service in front of your models. It is running.</p>
 <ul><li><a href="/docs">API reference</a></li><li><a href="/readyz">readiness</a></li></ul></body></html>"""
+
+
+_OPEN: dict[str, Any] = {"security": []}
+"""For `openapi_extra`: needs no API key."""
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served."""
+
+    status: Literal["ready", "not ready"]
+    problems: Annotated[list[str], Field(description="What is missing, a sentence each.")] = []
+
+
+_READINESS_REPLIES: dict[int | str, dict[str, Any]] = {
+    200: {"model": Readiness, "description": "Ready."},
+    503: {"model": Readiness, "description": "Not ready."},
+}
 
 
 def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
@@ -63,7 +77,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     app.include_router(admin_router(state))
     _add_errors(app)
 
-    @app.get("/v1/models", tags=["inference"], operation_id="listModels", responses=errors())
+    @app.get("/v1/models", tags=["inference"], operation_id="listModels", responses=MODELS_REPLIES)
     async def list_models(request: Request) -> Response:
         """The models that this key may use, aliases included."""
         identity = await state.identify(request.scope)
@@ -73,24 +87,18 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         return Response(models_body(models), media_type="application/json")
 
     @app.head("/healthz", include_in_schema=False)  # probes often ask for the status alone
-    @app.get("/healthz", tags=["operation"], operation_id="health", openapi_extra=OPEN)
+    @app.get("/healthz", tags=["operation"], operation_id="health", openapi_extra=_OPEN)
     async def health() -> dict[str, str]:
         """This process answers."""
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get(
-        "/readyz",
-        tags=["operation"],
-        operation_id="readiness",
-        responses={503: {"description": "Not ready."}},
-        openapi_extra=OPEN,
-    )
+    @app.get("/readyz", tags=["operation"], operation_id="readiness", responses=_READINESS_REPLIES, openapi_extra=_OPEN)
     async def ready() -> Response:
         """Requests can be served; if not, what is missing."""
         problems = await unready(state)
-        body = {"status": "not ready", "problems": problems} if problems else {"status": "ready"}
-        return JSONResponse(body, 503 if problems else 200)
+        readiness = Readiness(status="not ready" if problems else "ready", problems=problems)
+        return JSONResponse(readiness.model_dump(exclude_defaults=True), 503 if problems else 200)
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
@@ -168,41 +176,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
         )
-        request = ChatCompletionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**request.pop("$defs", {}), "ChatCompletionRequest": request}
-        schemas |= {**decisions_request_schemas(), **admin_request_schemas()}
-        schema["paths"]["/v1/chat/completions"] = {"post": _chat_operation()}
+        schemas |= {**inference_schemas(), **decisions_request_schemas(), **admin_request_schemas()}
+        schema["paths"]["/v1/chat/completions"] = {"post": chat_operation()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]
         app.openapi_schema = schema
     return app.openapi_schema
-
-
-def _chat_operation() -> dict[str, Any]:
-    reference = {"$ref": "#/components/schemas/ChatCompletionRequest"}
-    errors = {
-        "400": "Malformed, or a cost that no limit can ever hold.",
-        "401": "No API key, or one that is not valid.",
-        "403": "The key may not use this model.",
-        "404": "No such model.",
-        "413": "The body is too large.",
-        "422": "A field is wrong.",
-        "429": "A limit was reached; Retry-After says when to come back.",
-        "503": "The store or the models cannot serve now.",
-    }
-    answers: dict[str, Any] = {code: {"description": text} for code, text in errors.items()}
-    answers["200"] = {
-        "description": "A chat completion, or server-sent events of chat.completion.chunk where stream is true.",
-        "content": {"application/json": {}, "text/event-stream": {}},
-    }
-    return {
-        "tags": ["inference"],
-        "summary": "Create a chat completion, plain or streamed",
-        "operationId": "createChatCompletion",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
-        "responses": answers,
-    }
 
 
 class RequestIds:

@@ -16,13 +16,13 @@ from deployments.ingress.admin.bodies import Body, body_of
 from deployments.ingress.admin.routing import reply
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import MAX_KEY_LENGTH, require_role
-from deployments.ingress.documentation import errors, request_body, request_schemas, success
+from deployments.ingress.documentation import errors, link, request_body, request_schemas, success
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
 from deployments.ingress.http import ClientGoneError
 from deployments.ingress.limits import WindowNow
 from deployments.ingress.state import IngressState
 from policies import Decision, StoreError
-from policies.entities import KEY_ID, MAX_COST, Role, Unit
+from policies.entities import KEY_ID, MAX_COST, WHOLE, Role, Unit
 from policies.errors import UnknownDecisionError
 from policies.http import ratelimit_headers
 from policies.remembered import NOTHING_RAN
@@ -32,7 +32,7 @@ from policies.settlement import RENEWALS_PER_LEASE
 MOST_TOKENS = MAX_COST // 2
 """Of the prompt and of the reply each, so that the total is a cost that there can be."""
 
-_Tokens = Annotated[int, Field(ge=0, le=MAX_COST)]
+_Tokens = Annotated[int, Field(ge=0, le=MAX_COST), WHOLE]
 _Id = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The decision's `id`.")]
 
 
@@ -66,10 +66,10 @@ class DecisionRequest(_Body):
     ] = ""
     model: Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
     input_tokens: Annotated[
-        int, Field(ge=0, le=MOST_TOKENS, examples=[120], description="Of the prompt, as well as you know.")
+        int, Field(ge=0, le=MOST_TOKENS, examples=[120], description="Of the prompt, as well as you know."), WHOLE
     ] = 0
     max_output_tokens: Annotated[
-        Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None,
+        Annotated[int, Field(ge=1, le=MOST_TOKENS), WHOLE] | None,
         Field(examples=[256], description="Longest reply; the model's own cap where absent or larger."),
     ] = None
 
@@ -207,7 +207,16 @@ def _add_create(router: APIRouter, state: IngressState) -> None:
         "stands in `status`, `headers` and `error`. What is allowed must be settled within its longest window (10 "
         "minutes at least, an hour at most), or be renewed within that time. Where it is not, what was reserved counts "
         "until it leaves its windows, and slots until their leases end.",
-        responses={**errors(400, 413, 415, 422), 200: success("Decided.", DecisionReply, _DECIDED)},
+        responses={
+            **errors(400, 413, 415, 422),
+            200: {
+                **success("Decided.", DecisionReply, _DECIDED),
+                "links": {
+                    "settle": link("settleDecision", id="$response.body#/id"),
+                    "renew": link("renewDecision", id="$response.body#/id"),
+                },
+            },
+        },
         openapi_extra=request_body(
             DecisionRequest, {"api_key": "demo-premium", "model": "sim-small", "input_tokens": 120}
         ),

@@ -100,7 +100,7 @@ PLANNED: dict[str, Any] = {
             "in": "header",
             "required": True,
             "description": "The plan's version.",
-            "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+            "schema": {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$'},
             "example": '"12"',
         }
     ]
@@ -139,6 +139,12 @@ def success(
     if headers:
         described["headers"] = headers
     return described
+
+
+def link(operation_id: str, **parameters: str) -> dict[str, Any]:
+    """What a reply leads to, for `links` of its description. `parameters`: by name, where in the reply or the request
+    each stands, such as `id="$response.body#/id"`."""
+    return {"operationId": operation_id, "parameters": {name.replace("_", "-"): at for name, at in parameters.items()}}
 
 
 def request_body(model: type[BaseModel], example: Any, *, required: bool = True) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from deployments.ingress.errors import HttpError
+from policies.entities import WHOLE
 
 
 class StreamOptions(BaseModel):
@@ -41,6 +42,9 @@ def _stops(value: object) -> object:
     return [value] if isinstance(value, str) else [] if value is None else value
 
 
+_STOP = {"type": "string", "minLength": 1}
+
+
 class ChatCompletionRequest(BaseModel):
     """`POST /v1/chat/completions`. Strict: `"max_tokens": "5"` is a wrong type, as it is for OpenAI."""
 
@@ -52,13 +56,18 @@ class ChatCompletionRequest(BaseModel):
     ]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_stops), Field(max_length=4)] = []
-    seed: int | None = None
-    n: Annotated[Literal[1], Field(description="Only one choice is offered.")] = 1
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        BeforeValidator(_stops),
+        Field(max_length=4, description="Where the reply ends: one text, or up to four."),
+        WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": 4}, {"type": "null"}]}),
+    ] = []
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1), WHOLE] | None = None
+    n: Annotated[int, Field(ge=1, le=1, description="Only one choice is offered."), WHOLE] = 1
 
     @property
     def reply_cap(self) -> int | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_S = 10
 """How long a server may take to answer its first PING."""
@@ -61,7 +63,7 @@ class RedisServer:
 
     def sync(self) -> redis.Redis:
         """A blocking client, for looking at what is there."""
-        return redis.Redis(unix_socket_path=self.socket, retry=None)
+        return redis.Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
 
     def dump(self) -> dict[bytes, Any]:
         """Every key with its serialised value."""

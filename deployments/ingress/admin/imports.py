@@ -12,7 +12,7 @@ from deployments.ingress.admin.lists import Flag
 from deployments.ingress.admin.preconditions import Conditions
 from deployments.ingress.admin.requests import ImportPart
 from deployments.ingress.admin.routing import actor_of, reply
-from deployments.ingress.documentation import LOCATION, PLAN_TAG, PLANNED, errors, request_body, success
+from deployments.ingress.documentation import LOCATION, PLAN_TAG, PLANNED, errors, link, request_body, success
 from deployments.ingress.errors import HttpError, unavailable
 from deployments.ingress.state import IngressState
 from policies.catalogue import Kind
@@ -120,7 +120,14 @@ def _add_begin(router: APIRouter, imports: Imports) -> None:
         tags=[_TAG],
         responses={
             **errors(),
-            201: success("Begun.", ImportBegun, {"id": "0f1e2d3c4b5a6978"}, Location=LOCATION),
+            201: {
+                **success("Begun.", ImportBegun, {"id": "0f1e2d3c4b5a6978"}, Location=LOCATION),
+                "links": {
+                    "addPart": link("addImportPart", id="$response.body#/id"),
+                    "plan": link("planImport", id="$response.body#/id"),
+                    "look": link("getImport", id="$response.body#/id"),
+                },
+            },
         },
     )
 
@@ -178,7 +185,15 @@ def _add_plan(router: APIRouter, imports: Imports) -> None:
         summary="What committing would change",
         description="Checks the import together with what there is, and changes nothing.",
         tags=[_TAG],
-        responses={**errors(404, 409, 422), 200: success("The plan.", PlanView, _PLAN, ETag=PLAN_TAG)},
+        responses={
+            **errors(404, 409, 422),
+            200: {
+                **success("The plan.", PlanView, _PLAN, ETag=PLAN_TAG),
+                "links": {
+                    "commit": link("commitImport", id="$request.path.id", If_Match="$response.header.ETag"),
+                },
+            },
+        },
     )
 
 

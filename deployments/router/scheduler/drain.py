@@ -10,7 +10,7 @@ SMOOTHING = 0.05
 """Weight of the newest holding time in their mean, once there are more than 1 / SMOOTHING of them."""
 
 MEMORY_S = 60.0
-"""Over what time the bands' shares of starts are remembered, in seconds (they fade with this time constant)."""
+"""Over what time the bands' starts are remembered, in seconds (they fade with this time constant)."""
 
 
 class HoldingTime:
@@ -31,8 +31,12 @@ class HoldingTime:
         return slots / max(self._mean_s, 1e-6)
 
 
-class StartShares:
-    """Which part of the recent starts each band had."""
+class StartRates:
+    """How many requests of each band start in a second, over the last `MEMORY_S` or so.
+
+    A band that has only just begun is taken for slower than it is. So the first of a burst are not told of waits that
+    the burst is too short to cause.
+    """
 
     def __init__(self, bands: int) -> None:
         self._counts = [0.0] * bands
@@ -42,11 +46,10 @@ class StartShares:
         self._fade(now_s)
         self._counts[band] += 1
 
-    def left_by_higher(self, band: int, now_s: float) -> float:
-        """The part of the starts that the bands before this one leave to it and those after it; 1 if none is known."""
+    def left_by_higher(self, band: int, now_s: float, drain_per_s: float) -> float:
+        """The part of a pool's drain rate that the bands before this one leave to it and those after it."""
         self._fade(now_s)
-        total = sum(self._counts)
-        return 1.0 if total <= 0 else sum(self._counts[band:]) / total
+        return max(0.0, 1 - sum(self._counts[:band]) / MEMORY_S / drain_per_s)
 
     def _fade(self, now_s: float) -> None:
         if now_s > self._at_s:

@@ -13,7 +13,7 @@ from math import inf
 
 from deployments.router.scheduler.band import Band
 from deployments.router.scheduler.deadlines import Deadlines
-from deployments.router.scheduler.drain import HoldingTime, StartShares
+from deployments.router.scheduler.drain import HoldingTime, StartRates
 from deployments.router.scheduler.entry import Entry
 from deployments.router.scheduler.errors import UnknownBandError
 from deployments.router.scheduler.loans import Loans
@@ -47,7 +47,7 @@ class Pool:
         self._deadlines = Deadlines()
         self._loans = Loans(name)
         self._holding = HoldingTime()
-        self._shares = StartShares(len(self._bands))
+        self._starts = StartRates(len(self._bands))
 
     # Settings and size
 
@@ -173,7 +173,7 @@ class Pool:
         band = self._band(band_name)
         band.queue.charge_unqueued(tenant, weight, actual_tokens)
         band.charged_tokens += actual_tokens
-        self._shares.observe(band.rank, now_s)
+        self._starts.observe(band.rank, now_s)
         if held_s is not None:
             self._holding.observe(held_s)
 
@@ -215,7 +215,7 @@ class Pool:
             self._used += 1
             band.charged_tokens += entry.request.cost_tokens
             band.count_start(now_s - entry.submitted_s, overtaking=oldest < entry.sequence)
-            self._shares.observe(band.rank, now_s)
+            self._starts.observe(band.rank, now_s)
             started.append(entry.as_started())
         return started
 
@@ -304,7 +304,9 @@ class Pool:
         if drain is None or rate is None:
             return None
         places = band.queue.ahead_of(request.tenant, request.weight) + 1
-        higher = sum(len(other.queue) for other in self._bands[: band.rank] if other.below_cap)
+        # A higher band at its cap waits for slots of its own, and keeps nobody from the others; unless it has them all.
+        goes_first = [b for b in self._bands[: band.rank] if b.below_cap or b.cap_slots >= self._capacity]
+        higher = sum(len(other.queue) for other in goes_first)
         wait_s = higher / drain + places / rate
         if band.reserve_slots:
             wait_s = min(wait_s, places / (drain * band.reserve_slots / self._capacity))
@@ -316,7 +318,7 @@ class Pool:
         drain = self._holding.drain_per_s(self._capacity)
         if drain is None:
             return None
-        part = max(self._shares.left_by_higher(band.rank, now_s), band.reserve_slots / self._capacity, 0.01)
+        part = max(self._starts.left_by_higher(band.rank, now_s, drain), band.reserve_slots / self._capacity, 0.01)
         return drain * min(part, band.cap_slots / self._capacity)
 
     def statistics(self) -> PoolStatistics:

@@ -196,6 +196,21 @@ def test_a_reserve_bounds_the_expected_wait() -> None:
     assert at.scheduler.estimated_wait_s(Request("x", "h1", POOL, "low", "t", 1)) == pytest.approx(1.0)
 
 
+def test_a_burst_of_all_bands_is_not_taken_for_what_always_comes() -> None:
+    """The lowest band has seen only others start, for a second: that says nothing of the minutes to come."""
+    at = Harness(bands(high={}, low={"longest_wait": "30s"}), slots=4)
+    for _ in range(40):
+        at.submit("high")
+    for first in range(1, 21, 4):
+        at.after(0.1)  # a tenth of a second each, so 40 a second
+        for n in range(first, first + 4):
+            at.complete(f"r{n}")
+    assert [shed(at.submit("low")) for _ in range(15)] == [[]] * 15
+    wait_s = at.scheduler.estimated_wait_s(Request("x", "h1", POOL, "low", "t", 1))
+    assert wait_s is not None
+    assert wait_s == pytest.approx((16 + 2) / 40, rel=0.1)  # 16 of the high band; of the other tenant, one
+
+
 # Expiry and cancellation
 
 

@@ -130,8 +130,17 @@ class Used(_Body):
         return {str(unit): used for unit, used in told.items()}
 
 
+def _nothing_used(schema: dict[str, Any]) -> None:
+    """Says in JSON Schema what `_ran_or_not` holds."""
+    nothing = {"properties": {unit: {"type": "null"} for unit in Used.model_fields}}
+    schema["if"] = {"properties": {"ran": {"const": False}}, "required": ["ran"]}
+    schema["then"] = {"properties": {"actual": nothing}}
+
+
 class Settlement(_Body):
     """How a request ended."""
+
+    model_config = ConfigDict(json_schema_extra=_nothing_used)
 
     actual: Used = Used()
     ran: Annotated[bool, Field(description="False: it never ran, and counts as though it had never been asked.")] = True

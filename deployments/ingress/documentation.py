@@ -69,7 +69,12 @@ LOCATION: dict[str, Any] = {
     "example": "/admin/tenants/acme",
 }
 
-_TAGS = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$'}
+_TAGS = {
+    "anyOf": [
+        {"type": "string", "const": "*"},
+        {"type": "string", "pattern": r'^(W/)?"[!#-~]*"(, (W/)?"[!#-~]*"){0,19}$'},
+    ]
+}
 
 _IF_MATCH = {
     "name": "If-Match",

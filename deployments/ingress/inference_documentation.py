@@ -108,7 +108,7 @@ def chat_operation() -> dict[str, Any]:
         "description": "A chat completion, or server-sent events of chat.completion.chunk where stream is true.",
         "content": {
             "application/json": {"schema": _reference(ChatCompletion), "example": _CHAT},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {},
         },
     }
     body = {

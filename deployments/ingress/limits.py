@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.documentation import errors
@@ -33,6 +33,14 @@ class WindowNow(BaseModel):
         return cls(**{name: getattr(window, name) for name in WindowNow.model_fields})
 
 
+class LimitsQuery(BaseModel):
+    """Which windows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str | None, Field(description="Only windows that a request for this model counts in.")] = None
+
+
 class LimitsNow(BaseModel):
     """Every window that a request of this key counts in."""
 
@@ -49,14 +57,11 @@ def limits_router(state: IngressState) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["limits"])
 
     @router.get("/limits", operation_id="getLimits", responses=errors(404, 422))
-    async def get_limits(
-        request: Request,
-        model: Annotated[str | None, Query(description="Only windows that a request for this model counts in.")] = None,
-    ) -> LimitsNow:
+    async def get_limits(request: Request, query: Annotated[LimitsQuery, Query()]) -> LimitsNow:
         """What is used and what is left for the caller's key. Logs nothing."""
         identity = await state.identify(request.scope)
         require_role(identity, *ALL_BUT_GATEWAYS)
-        charges = list(windows_of(state, identity, model))
+        charges = list(windows_of(state, identity, query.model))
         try:
             decision = await state.limiter.peek(charges)
         except StoreError as error:

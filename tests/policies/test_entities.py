@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -18,10 +20,32 @@ def test_durations_are_written_as_short_as_they_go(ms: int, text: str) -> None:
     assert format_duration(ms) == text
 
 
-@pytest.mark.parametrize("window", ["", "10", "s", "1.5s", "-1s", "10 s", "1w", "99ms", "32d", 0, "1sx"])
+@pytest.mark.parametrize(
+    "window",
+    ["", "10", "s", "1.5s", "-1s", "10 s", "1w", "99ms", "32d", 0, "1sx", "١s", "1s\n", f"{'0' * 11}1s", "1s" * 6],
+)
 def test_windows_that_make_no_sense_are_refused(window: object) -> None:
     with pytest.raises(ValidationError):
         RateLimitPolicy(name="p", scope="TENANT", limit=1, window=window)
+
+
+def policy_of(**fields: object) -> RateLimitPolicy:
+    """Read as the API reads it: strictly."""
+    body = {"name": "p", "scope": "TENANT", "limit": 1, "window": "1s", **fields}
+    return RateLimitPolicy.model_validate_json(json.dumps(body), strict=True)
+
+
+def test_whole_numbers_may_have_a_point() -> None:
+    policy = policy_of(limit=5.0, window=1000.0)
+    assert (policy.limit, policy.window) == (5, 1000)
+    assert isinstance(policy.limit, int)
+    assert isinstance(policy.window, int)
+
+
+@pytest.mark.parametrize("limit", [5.5, "5", True, 1e300, None])
+def test_other_things_are_no_whole_numbers(limit: object) -> None:
+    with pytest.raises(ValidationError):
+        policy_of(limit=limit)
 
 
 def test_an_unreadable_window_says_how_to_write_one() -> None:

@@ -14,7 +14,7 @@ from deployments.ingress.admin.requests import PUTS
 from deployments.ingress.admin.routing import actor_of, reply
 from deployments.ingress.admin.service import Entities, same_name
 from deployments.ingress.admin.views import PAGES, VIEWS, view_of
-from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, UNCHANGED, errors, request_body, success
+from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, UNCHANGED, errors, link, request_body, success
 from policies.catalogue import Kind, Stored
 from policies.entities import KEY_ID, Name
 
@@ -102,7 +102,10 @@ def add_create(router: APIRouter, kind: Kind, entities: Entities) -> None:
         tags=[tag(kind)],
         responses={
             **errors(400, 409, 413, 415, 422),
-            201: success("Created.", VIEWS[kind], examples.shown(kind), ETag=ETAG, Location=LOCATION),
+            201: {
+                **success("Created.", VIEWS[kind], examples.shown(kind), ETag=ETAG, Location=LOCATION),
+                "links": onwards(kind, name="$response.body#/name"),
+            },
         },
         openapi_extra=request_body(kind.entity, examples.EXAMPLES[kind]),
     )
@@ -138,7 +141,7 @@ def add_put(router: APIRouter, kind: Kind, entities: Entities) -> None:
         "only if there is none. Without either, the last one to write wins.",
         tags=[tag(kind)],
         responses={
-            **errors(400, 409, 412, 413, 415, 422),
+            **errors(400, 404, 409, 412, 413, 415, 422),
             200: success("Replaced.", VIEWS[kind], examples.shown(kind), ETag=ETAG),
             201: success("Created.", VIEWS[kind], examples.shown(kind), ETag=ETAG, Location=LOCATION),
         },
@@ -185,6 +188,11 @@ def add_plain(router: APIRouter, entities: Entities) -> None:
 def named(kind: Kind) -> tuple[str, Any]:
     """The path of one entity, and the type of the name in it. Only ids of keys have no `/`, and so room for verbs."""
     return ("/keys/{id}", KeyId) if kind is Kind.KEYS else (f"/{kind}/{{name:path}}", EntityName)
+
+
+def onwards(kind: Kind, **name: str) -> dict[str, Any]:
+    """What can be done with a new entity: `links` of the reply that makes it."""
+    return {verb: link(f"{verb}{kind.singular.capitalize()}", **name) for verb in ("get", "put", "delete")}
 
 
 def shown(stored: Stored, status: int = 200, **headers: str) -> Response:

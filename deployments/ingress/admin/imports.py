@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import body_of
@@ -49,6 +49,14 @@ class DifferenceView(BaseModel):
     action: Literal["create", "update", "delete"]
     before: Annotated[dict[str, Any] | None, Field(description="Its fields now; null: there is none.")] = None
     after: Annotated[dict[str, Any] | None, Field(description="Its fields then; null: deleted.")] = None
+
+
+class PlanQuery(BaseModel):
+    """How an import is planned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prune: Annotated[Flag, Field(description="Delete what this API wrote before and is not in the import.")] = False
 
 
 class PlanView(BaseModel):
@@ -163,14 +171,9 @@ _PART = {
 
 
 def _add_plan(router: APIRouter, imports: Imports) -> None:
-    async def plan_import(
-        id: ImportId,
-        prune: Annotated[
-            Flag, Query(description="Delete what this API wrote before and is not in the import.")
-        ] = False,
-    ) -> Response:
+    async def plan_import(id: ImportId, query: Annotated[PlanQuery, Query()]) -> Response:
         try:
-            plan = asdict(await imports.plan(id, prune=prune))
+            plan = asdict(await imports.plan(id, prune=query.prune))
         except TimeoutError:
             raise unavailable(
                 "plan_timeout", "The plan took too long: try again when the store is less busy."

@@ -7,13 +7,23 @@ from pydantic import BaseModel, Field
 
 from deployments.ingress.admin import examples
 from deployments.ingress.admin.bodies import MAX_ENTITY_BYTES, body_of
-from deployments.ingress.admin.entities import KeyId, add_delete, add_get, add_list, location, named, shown, tag
+from deployments.ingress.admin.entities import (
+    KeyId,
+    add_delete,
+    add_get,
+    add_list,
+    location,
+    named,
+    onwards,
+    shown,
+    tag,
+)
 from deployments.ingress.admin.preconditions import etag_of
 from deployments.ingress.admin.requests import KeyIssue, KeyRotation, KeySettings
 from deployments.ingress.admin.routing import actor_of, reply
 from deployments.ingress.admin.service import Entities
 from deployments.ingress.admin.views import KeyView, view_of
-from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, errors, request_body, success
+from deployments.ingress.documentation import CONDITIONS, ETAG, LOCATION, errors, link, request_body, success
 from policies.catalogue import Actor, Kind, Stored
 from policies.catalogue.editing import IssuedKey, at_version
 from policies.entities import ApiKey
@@ -69,7 +79,14 @@ def _add_issue(router: APIRouter, entities: Entities) -> None:
         tags=[_TAG],
         responses={
             **errors(400, 409, 413, 415, 422),
-            201: success("Issued.", NewKey, _EXAMPLE, ETag=ETAG, Location=LOCATION),
+            201: {
+                **success("Issued.", NewKey, _EXAMPLE, ETag=ETAG, Location=LOCATION),
+                "links": {
+                    **onwards(Kind.KEYS, id="$response.body#/key/id"),
+                    "rotate": link("rotateKey", id="$response.body#/key/id"),
+                    "revoke": link("revokeKey", id="$response.body#/key/id"),
+                },
+            },
         },
         openapi_extra=request_body(KeyIssue, examples.EXAMPLES[Kind.KEYS]),
     )

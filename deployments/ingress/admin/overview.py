@@ -44,6 +44,17 @@ class CatalogueStatus(BaseModel):
     ] = None
 
 
+class ExportQuery(BaseModel):
+    """What is exported."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[
+        Literal["api", "all"],
+        Field(description="Only what this API wrote, or what the configuration file holds as well."),
+    ] = "api"
+
+
 _STATUS: dict[str, Any] = {
     "version": 12,
     "counts": {kind: {"config": 4, "api": 0} for kind in Kind},
@@ -66,17 +77,12 @@ def add_overview(router: APIRouter, state: IngressState) -> None:
         )
         return reply(status)
 
-    async def export_catalogue(
-        source: Annotated[
-            Literal["api", "all"],
-            Query(description="Only what this API wrote, or what the configuration file holds as well."),
-        ] = "api",
-    ) -> Response:
-        filters = Filters(source="api") if source == "api" else Filters()
+    async def export_catalogue(query: Annotated[ExportQuery, Query()]) -> Response:
+        filters = Filters(source="api") if query.source == "api" else Filters()
         kinds = list(Kind)
         first = await listing.page(kinds[0], limit=_EXPORTED_AT_ONCE, filters=filters)  # may be refused
         headers = {**NO_STORE, "content-disposition": 'attachment; filename="catalogue.ndjson"'}
-        overridden = state.live.config_by_name if source == "all" else {}
+        overridden = state.live.config_by_name if query.source == "all" else {}
         return StreamingResponse(_lines(listing, filters, first, overridden), 200, headers, "application/x-ndjson")
 
     router.add_api_route(

@@ -11,12 +11,11 @@ from redis.asyncio import Redis
 
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
-from deployments.router.contract import Pools
 from policies import Limiter
 from policies.catalogue import Catalogue
 from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import CatalogueStore
-from tests.deployments.ingress.conftest import DEADLINE_S
+from tests.deployments.ingress.conftest import DEADLINE_S, LocalPools
 
 START_S = 20
 
@@ -25,7 +24,11 @@ class Server:
     """An ingress on a free port, over the Redis behind a socket, until it is closed."""
 
     def __init__(
-        self, redis_socket: str, catalogue: Mapping[str, Any], pools: Pools, settings: IngressSettings | None = None
+        self,
+        redis_socket: str,
+        catalogue: Mapping[str, Any],
+        pools: LocalPools,
+        settings: IngressSettings | None = None,
     ) -> None:
         self._redis_socket, self._catalogue, self._pools = redis_socket, Catalogue.parse(catalogue), pools
         self._settings = settings or IngressSettings()
@@ -68,4 +71,5 @@ class Server:
         self._started.set()
         await serving
         await state.close()
+        await self._pools.close()
         await redis.aclose()

@@ -1,16 +1,20 @@
-"""What /openapi.json says, and what the server does: compared by schemathesis, with every check it has.
+"""The API does what /openapi.json says, and says what it does: schemathesis makes requests of the description, right
+ones and wrong ones, sends them, and judges the replies by every check it has.
 
-schemathesis makes requests from the description, right ones and wrong ones, and judges the replies. It is bounded (a
-number of cases for each operation, one seed), so it finds the same on every machine.
+The number of requests is bounded, and they are drawn from one seed. (Ids that the server makes up are among them, so
+two runs are not quite the same; hence most operations must succeed at least once, and not all.) `schemathesis.toml`
+configures it, and `conformance_hooks` tells it what it cannot know.
 """
 
-import os
-import re
+import json
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deployments.ingress.authentication import sha256_of
@@ -19,41 +23,93 @@ from tests.deployments.ingress.conftest import LocalPools, secret
 from tests.deployments.ingress.served import Server
 from tests.policies.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[3]
-CASES = 20
-"""For each operation and phase."""
+HERE = Path(__file__).parent
+TIMEOUT_S = 400
 
-ROLES = ("admin", "gateway", "inference")
+KEYS = [("admin1", "admin"), ("gateway1", "gateway"), ("inference1", "inference"), ("demo-premium", "inference")]
 CATALOGUE: dict[str, Any] = {
     "tenants": [{"name": "platform"}],
     "users": [{"name": "ada", "tenant": "platform"}],
     "keys": [
-        *({"id": f"{r}1", "user": "ada", "role": r, "sha256": sha256_of(secret(f"{r}1"))} for r in ROLES),
-        # The one that the description's examples name.
-        {"id": "demo-premium", "user": "ada", "demo": True, "sha256": sha256_of("sk-demo-premium")},
+        {
+            "id": key_id,
+            "user": "ada",
+            "role": role,
+            "sha256": sha256_of(secret(key_id)),
+            "demo": key_id.startswith("demo-"),
+        }
+        for key_id, role in KEYS
     ],
     "tiers": [{"name": "cheap"}],
-    "models": [{"name": "sim-small", "pool": "small", "tier": "cheap", "aliases": ["default"]}],
-    "policies": [{"name": "everyone", "scope": "GLOBAL", "limit": 1_000_000, "window": "1m"}],
+    "models": [{"name": "base", "tier": "cheap", "pool": "small"}],
+    "policies": [
+        {"name": "everyone", "scope": "GLOBAL", "limit": 1_000_000, "window": "1h"},
+        {"name": "each-tenant", "scope": "TENANT", "limit": 1_000_000, "window": "1h"},
+        {"name": "slots", "scope": "TENANT", "unit": "concurrent_requests", "limit": 100_000},
+    ],
 }
-SETTINGS = IngressSettings(demo=True, failed_authentications_per_minute=0)
+# What the description's examples ask for. Not where the admin API is tested, which is to create it.
+ASKED = {**CATALOGUE, "models": [{"name": "sim-small", "tier": "cheap", "pool": "small", "aliases": ["default"]}]}
+
+# Requests without a valid key are many here, and all come from one address.
+SETTINGS = IngressSettings(demo=True, failed_authentications_per_minute=1_000_000)
 
 
-@pytest.mark.timeout(400)
-def test_the_server_does_what_its_description_says(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize(
+    ("paths", "catalogue"), [("^/admin", CATALOGUE), ("^/(v1|healthz|readyz)", ASKED)], ids=["admin", "requests"]
+)
+@pytest.mark.timeout(TIMEOUT_S + 30)
+def test_the_api_is_as_it_says(
+    redis_server: RedisServer, tmp_path: Path, paths: str, catalogue: dict[str, Any]
+) -> None:
     with redis_server.sync() as redis:
         redis.flushall()
-    with Server(redis_server.socket, CATALOGUE, LocalPools(), SETTINGS) as server:
-        command = [
-            Path(sys.executable).with_name("schemathesis"),
-            "--config-file",
-            Path(__file__).with_name("schemathesis.toml"),
-        ]
-        command += ["run", f"{server.url}/openapi.json", "--checks", "all", "--max-examples", str(CASES), "--no-color"]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=380
-        )
-    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
-    counted = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
-    assert counted is not None, done.stdout[-2_000:]
-    assert int(counted[1]) == int(counted[2]) > 1_000
+    with Server(redis_server.socket, catalogue, LocalPools(), SETTINGS) as server:
+        _ask(server.url, catalogue["models"][0]["name"])
+        run = _schemathesis(server.url, paths, tmp_path / "events.ndjson")
+    assert run.returncode == 0, run.stdout
+    replies = _replies(tmp_path / "events.ndjson")
+    assert len(replies) > 5
+    never = [operation for operation, statuses in replies.items() if not any(200 <= s < 300 for s in statuses)]
+    assert len(never) <= len(replies) // 8, f"nothing was judged of what these do when they do it: {never}"
+
+
+def _ask(url: str, model: str) -> None:
+    """Something in the logs."""
+    body = {"model": model, "messages": [{"role": "user", "content": "What is a sluice?"}]}
+    headers = {"authorization": f"Bearer {secret('inference1')}"}
+    for _ in range(3):
+        httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers).raise_for_status()
+
+
+def _schemathesis(url: str, paths: str, events: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"),
+            *("run", f"{url}/openapi.json", "--include-path-regex", paths),
+            *("--checks", "all", "--no-color"),
+            *("--report", "ndjson", "--report-ndjson-path", events),
+        ],
+        cwd=HERE.parents[2],  # where it finds the hooks
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+
+
+def _replies(events: Path) -> dict[str, set[int]]:
+    """The statuses that each operation has answered with."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for operation, status in _answered(events):
+        found[operation].add(status)
+    return {operation: statuses for operation, statuses in found.items() if statuses != {405}}
+
+
+def _answered(events: Path) -> Iterator[tuple[str, int]]:
+    for line in events.read_text().splitlines():
+        recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+        for case_id, interaction in recorder.get("interactions", {}).items():
+            case = recorder["cases"][case_id]["value"]
+            if interaction.get("response"):
+                yield f"{case['method']} {case['path']}", interaction["response"]["status_code"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from deployments.models.service import make_engine
+from deployments.models.engines.registry import check_options
 from deployments.router.scheduler import QosSettings
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
@@ -110,7 +110,7 @@ class EngineSettings(Settings):
     @classmethod
     def _options_fit(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "kind" in info.data:  # else the kind's own error says what is wrong
-            make_engine(info.data["kind"], options)  # its error names the option and what is accepted
+            check_options(info.data["kind"], options)  # its error names the option and what is accepted
         return options
 
 

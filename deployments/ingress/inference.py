@@ -136,7 +136,7 @@ class ChatCompletions:
             if request.stream:
                 await self._stream(model, call, used, exchange)
             else:
-                body, report = await state.pools.call(model.pool_name, "chat", call)
+                body, report = _answered(await state.pools.call(model.pool_name, "generate", call))
                 used.report(report)
                 await exchange.reply(body)
         except AdmissionError as error:
@@ -158,9 +158,10 @@ class ChatCompletions:
                 exchange.undoing = state.settlement.undo(decision)
 
     async def _stream(self, model: Model, call: dict[str, Any], used: "_Used", exchange: "_Exchange") -> None:
-        async with aclosing(cast(Any, self._state.pools.stream(model.pool_name, "chat_stream", call))) as pieces:
+        async with aclosing(cast(Any, self._state.pools.stream(model.pool_name, "generate_stream", call))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, dict):
+                    _answered(piece)
                     used.report(piece)
                 else:
                     used.output_tokens += not used.reported
@@ -300,14 +301,26 @@ def _call(request: ChatCompletionRequest, model: Model, max_tokens: int) -> dict
     return {
         "id": f"chatcmpl-{token_hex(12)}",
         "model": model.name,
-        "messages": [{"role": message.role, "content": message.text()} for message in request.messages],
+        "form": "chat",
+        "prompts": [[{"role": message.role, "content": message.text()} for message in request.messages]],
+        "n": 1,
         "max_tokens": max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
         "stop": request.stop,
         "seed": request.seed,
+        "logprobs": None,
+        "extra": {},
         "include_usage": bool(request.stream_options and request.stream_options.include_usage),
     }
+
+
+def _answered(answer: Any) -> Any:
+    """What a replica answered, unless that is a refusal."""
+    if isinstance(answer, dict) and "refused" in answer:
+        refused = answer["refused"]
+        raise HttpError(refused["status"], refused["code"], refused["message"], param=refused["param"])
+    return answer
 
 
 def models_body(models: tuple[Model, ...]) -> bytes:

@@ -1,97 +1,172 @@
 """What a model replica does: calls in, one engine, replies out. Without Ray; the deployment is `…models.deployment`.
 
-What travels is plain dictionaries in (the shape of OpenAI's request, already validated
-by the ingress) and bytes out (OpenAI's reply), so nothing is parsed twice. Who may call, and when, was decided before.
+Who may call, and when, was decided before. A request that the engine refuses is answered by a `Refusal`, not by an
+exception: it is the client's to mend, and what it says goes to the client.
 """
 
+import logging
 import os
-from collections.abc import AsyncIterator
-from typing import Any, TypedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, cast
 
+from deployments.models.calls import Answer, EmbedCall, GenerateCall, InferCall, Refusal, UsageReport, refusal
+from deployments.models.choices import Choice, merged
 from deployments.models.engines.protocol import (
-    Engine,
+    Chunk,
+    EmbedRequest,
+    EngineBrokenError,
     EngineFailureError,
-    EngineOptions,
     GenerateRequest,
+    InferRequest,
+    RequestRefusedError,
     Usage,
 )
-from deployments.models.engines.simulated import SimulatedEngine
-from deployments.models.openai_format import ChatStream, completion
+from deployments.models.engines.registry import make_engine
+from deployments.models.openai_embeddings import embeddings_body
+from deployments.models.openai_format import FORMS, EventStream, completion
 
-ENGINES = {"simulated": SimulatedEngine}
-
-
-class ChatCall(TypedDict):
-    """What the ingress sends."""
-
-    id: str
-    model: str
-    messages: list[dict[str, str]]
-    max_tokens: int
-    temperature: float | None
-    top_p: float | None
-    stop: list[str]
-    seed: int | None
-    include_usage: bool
-
-
-class UsageReport(TypedDict):
-    """What the ingress settles by, in tokens."""
-
-    input_tokens: int
-    output_tokens: int
-
-
-def make_engine(kind: str, options: EngineOptions) -> Engine:
-    """Checks the options and makes the engine; nothing is loaded yet."""
-    return ENGINES[kind](options)
+_log = logging.getLogger(__name__)
 
 
 class ModelService:
     """One replica of one model."""
 
-    def __init__(self, kind: str, options: dict[str, Any]) -> None:
+    def __init__(self, kind: str, options: dict[str, Any], on_broken: Callable[[], None] | None = None) -> None:
+        """`on_broken` is called when the engine can serve nothing any more: it should end this process, since a replica
+        that fails every request at once draws more of them than one that works."""
         self._engine = make_engine(kind, options)
+        self._on_broken = on_broken
         self._loaded = False
 
     async def check_health(self) -> None:
+        """Loads the model the first time. Raises when nothing can be served."""
         if not self._loaded:
             await self._engine.load()
             self._loaded = True
-        await self._engine.check_health()
+        with self._watched():
+            await self._engine.check_health()
 
-    async def chat(self, call: ChatCall) -> tuple[bytes, UsageReport]:
-        """A whole reply: its body, and what it used."""
-        pieces = []
-        async for chunk in self._engine.generate(_request(call)):
-            pieces.append(chunk.text)
-            if chunk.usage is not None:
-                return completion(call["id"], call["model"], "".join(pieces), chunk), _report(chunk.usage)
-        raise EngineFailureError("the engine ended a reply without saying what it used")
+    async def generate(self, call: GenerateCall) -> Answer:
+        """A whole text."""
+        choices = _choices(call)
+        pieces: list[list[Chunk]] = [[] for _ in choices]
+        try:
+            with self._watched():
+                async with aclosing(merged(self._engine, choices)) as chunks:
+                    async for index, chunk in chunks:
+                        pieces[index].append(chunk)
+        except RequestRefusedError as error:
+            return refusal(error)
+        usage = _total(choices, {index: own[-1].usage for index, own in enumerate(pieces) if own})
+        told = [
+            (
+                "".join(chunk.text for chunk in own),
+                None if call["logprobs"] is None else [each for chunk in own for each in chunk.logprobs],
+                own[-1],
+            )
+            for own in pieces
+        ]
+        return completion(FORMS[call["form"]](), call["id"], call["model"], told, usage), _report(usage)
 
-    async def chat_stream(self, call: ChatCall) -> AsyncIterator[bytes | UsageReport]:
-        """A reply as it grows: server-sent events; what it used comes just before the last of them."""
-        stream = ChatStream(call["id"], call["model"], call["include_usage"])
-        opening = stream.first()  # travels with the first piece: until then a failure still has a status code
-        async for chunk in self._engine.generate(_request(call)):
-            if chunk.usage is not None:
-                yield _report(chunk.usage)
-            yield opening + stream.chunk(chunk)
-            opening = b""
+    async def generate_stream(self, call: GenerateCall) -> AsyncIterator[bytes | UsageReport | Refusal]:
+        """A text as it grows: server-sent events; what it used comes just before the last of them."""
+        choices = _choices(call)
+        stream = EventStream(
+            FORMS[call["form"]](),
+            call["id"],
+            call["model"],
+            include_usage=call["include_usage"],
+            logprobs=call["logprobs"] is not None,
+        )
+        opening = stream.opening(len(choices))  # travels with the first piece: until then a failure has a status code
+        used: dict[int, Usage | None] = {}
+        try:
+            with self._watched():
+                async with aclosing(merged(self._engine, choices)) as chunks:
+                    async for index, chunk in chunks:
+                        events = opening + stream.piece(index, chunk)
+                        opening = b""
+                        if chunk.usage is not None:
+                            used[index] = chunk.usage
+                            if len(used) == len(choices):
+                                usage = _total(choices, used)
+                                yield _report(usage)
+                                events += stream.closing(usage)
+                        yield events
+        except RequestRefusedError as error:
+            yield refusal(error)
+            return
+        _total(choices, used)
+
+    async def embed(self, call: EmbedCall) -> Answer:
+        """Vectors."""
+        inputs = tuple(each if isinstance(each, str) else tuple(each) for each in call["inputs"])
+        try:
+            with self._watched():
+                embeddings = await self._engine.embed(EmbedRequest(inputs, call["dimensions"]))
+        except RequestRefusedError as error:
+            return refusal(error)
+        body = embeddings_body(call["model"], embeddings, as_base64=call["base64"])
+        return body, UsageReport(input_tokens=embeddings.input_tokens, output_tokens=0)
+
+    async def infer(self, call: InferCall) -> Answer:
+        """A reply in the model's own schema."""
+        try:
+            with self._watched():
+                body = await self._engine.infer(InferRequest(call["body"], call["content_type"]))
+        except RequestRefusedError as error:
+            return refusal(error)
+        return body, UsageReport(input_tokens=0, output_tokens=0)
+
+    async def close(self) -> None:
+        """Ends what runs in the background."""
+        await self._engine.close()
 
     def process_id(self, _: None = None) -> int:
         """The operating system's id of this replica's process; for readiness, tests and drills."""
         return os.getpid()
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except EngineBrokenError:
+            _log.exception("the engine is broken: this replica ends and is replaced")
+            if self._on_broken is not None:
+                self._on_broken()
+            raise
 
-def _request(call: ChatCall) -> GenerateRequest:
-    return GenerateRequest(
-        messages=tuple(call["messages"]),
-        max_tokens=call["max_tokens"],
-        temperature=call["temperature"],
-        top_p=call["top_p"],
-        stop=tuple(call["stop"]),
-        seed=call["seed"],
+
+def _choices(call: GenerateCall) -> list[Choice]:
+    """All that one call asks for: the choices of the first prompt, then those of the next."""
+    return [
+        Choice(
+            GenerateRequest(
+                prompt=prompt if isinstance(prompt, str) else tuple(prompt),
+                max_tokens=call["max_tokens"],
+                temperature=call["temperature"],
+                top_p=call["top_p"],
+                stop=tuple(call["stop"]),
+                seed=None if call["seed"] is None else call["seed"] + number,
+                logprobs=call["logprobs"],
+                extra=call["extra"],
+            ),
+            first_of_prompt=number == 0,
+        )
+        for prompt in call["prompts"]
+        for number in range(call["n"])
+    ]
+
+
+def _total(choices: list[Choice], used: dict[int, Usage | None]) -> Usage:
+    """A prompt is read once, however many choices it has."""
+    if len(used) < len(choices) or None in used.values():
+        raise EngineFailureError("the engine ended a reply without saying what it used")
+    known = cast("dict[int, Usage]", used)
+    return Usage(
+        sum(known[index].input_tokens for index, choice in enumerate(choices) if choice.first_of_prompt),
+        sum(usage.output_tokens for usage in known.values()),
     )
 
 

@@ -32,8 +32,8 @@ class Talkative:
         self._starts = Path(folder) / "starts"
         self._running = 0
 
-    async def chat_stream(self, call: dict[str, Any]) -> AsyncIterator[Any]:
-        milliseconds, label = call["messages"][0]["content"].split(" ")
+    async def generate_stream(self, call: dict[str, Any]) -> AsyncIterator[Any]:
+        milliseconds, label = call["prompts"][0][0]["content"].split(" ")
         self._running += 1
         with self._starts.open("a") as starts:
             starts.write(f"{label} {self._running}\n")

@@ -5,12 +5,14 @@ It says what it is in its own words. Time to first token and between tokens are 
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from deployments.models.engines.protocol import Chunk, EngineOptions, EngineOptionsError, GenerateRequest, Usage
+from deployments.models.engines.options import Options
+from deployments.models.engines.protocol import Chunk, Engine, GenerateRequest, Prompt, Usage
+from deployments.tokenization.counting import Counting, words
 
 _OPENING = "This reply is simulated: no model ran."
 _WORDS = (
@@ -30,10 +32,8 @@ _WORDS = (
 )
 
 
-class SimulatedOptions(BaseModel):
+class SimulatedOptions(Options):
     """Options of `kind: simulated`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     first_token_ms: Annotated[float, Field(ge=0, le=60_000)] = 40.0
     """Time to the first token, in milliseconds."""
@@ -42,41 +42,27 @@ class SimulatedOptions(BaseModel):
     reply_tokens: Annotated[int, Field(ge=1, le=100_000)] = 32
     """Length of a reply where the request allows it, in tokens."""
 
+    def counting(self) -> Counting:
+        return Counting("words")
 
-class SimulatedEngine:
+
+class SimulatedEngine(Engine):
     """See the module."""
 
-    def __init__(self, options: EngineOptions) -> None:
-        try:
-            self._options = SimulatedOptions.model_validate(options)
-        except ValidationError as error:
-            known = ", ".join(SimulatedOptions.model_fields)
-            problems = "; ".join(
-                f"unknown option {name}; known are {known}"
-                if problem["type"] == "extra_forbidden"
-                else f"{name}: {problem['msg']}, but it is {problem['input']!r:.80}"
-                for problem in error.errors()
-                for name in [".".join(map(str, problem["loc"]))]
-            )
-            raise EngineOptionsError(f"engine options of kind simulated: {problems}") from error
-
-    async def load(self) -> None:
-        return None
-
-    async def check_health(self) -> None:
-        return None
+    def __init__(self, options: SimulatedOptions) -> None:
+        self._options = options
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
         options = self._options
-        prompt = " ".join(message["content"] for message in request.messages)
-        input_tokens = len(prompt.split())
+        prompt = _texts(request.prompt)
+        input_tokens = words(prompt)
         count = min(options.reply_tokens, request.max_tokens)
         # Seeded by the prompt as well: the same request gets the same reply, as tests of clients like it.
-        chance = random.Random(f"{request.seed}{prompt}")  # noqa: S311 - words, not secrets
-        words = [*_OPENING.split(), *(chance.choice(_WORDS) for _ in range(count))][:count]
+        chance = random.Random(f"{request.seed}{' '.join(prompt)}")  # noqa: S311 - words, not secrets
+        reply = [*_OPENING.split(), *(chance.choice(_WORDS) for _ in range(count))][:count]
         said = ""
         await asyncio.sleep(options.first_token_ms / 1000)
-        for number, word in enumerate(words, 1):
+        for number, word in enumerate(reply, 1):
             text = word if number == 1 else f" {word}"
             stop = _first_stop(said + text, request.stop)
             if stop is not None or number == count:
@@ -88,6 +74,12 @@ class SimulatedEngine:
             said += text
             if options.inter_token_ms:
                 await asyncio.sleep(options.inter_token_ms / 1000)
+
+
+def _texts(prompt: Prompt) -> list[str]:
+    if isinstance(prompt, str):
+        return [prompt]
+    return [part["content"] if isinstance(part, Mapping) else str(part) for part in prompt]
 
 
 def _first_stop(text: str, stops: tuple[str, ...]) -> int | None:

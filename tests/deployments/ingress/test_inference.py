@@ -252,7 +252,7 @@ async def test_a_failure_in_mid_stream_arrives_as_an_event(
     client: httpx.AsyncClient, state: IngressState, pools: LocalPools
 ) -> None:
     class Breaks:
-        async def chat_stream(self, _: Any) -> Any:
+        async def generate_stream(self, _: Any) -> Any:
             yield b"data: {}\n\n"
             raise ModelFailedError("broke")
 
@@ -265,7 +265,7 @@ async def test_a_failure_in_mid_stream_arrives_as_an_event(
 
 async def test_our_deadline_ends_a_request(client: httpx.AsyncClient, state: IngressState, pools: LocalPools) -> None:
     class Hangs:
-        async def chat(self, _: Any) -> Any:
+        async def generate(self, _: Any) -> Any:
             await asyncio.sleep(60)
 
     pools.services["small"] = Hangs()
@@ -281,7 +281,7 @@ async def test_leaving_early_gives_no_tokens_for_nothing(
     client: httpx.AsyncClient, state: IngressState, pools: LocalPools
 ) -> None:
     class Hangs:
-        async def chat(self, _: Any) -> Any:
+        async def generate(self, _: Any) -> Any:
             await asyncio.sleep(60)
 
     pools.services["small"] = Hangs()

@@ -22,7 +22,7 @@ class Gate:
         self.open = asyncio.Event()
         self.running = 0
 
-    async def chat(self, call: dict[str, Any]) -> tuple[bytes, dict[str, int]]:
+    async def generate(self, call: dict[str, Any]) -> tuple[bytes, dict[str, int]]:
         self.running += 1
         try:
             await self.open.wait()
@@ -202,10 +202,10 @@ async def test_a_pool_that_cannot_serve_falls_back_at_once(
     client: httpx.AsyncClient, state: IngressState, pools: LocalPools, stream: bool
 ) -> None:
     class Gone:
-        async def chat(self, _: Any) -> Any:
+        async def generate(self, _: Any) -> Any:
             raise PoolUnavailableError("no replica lives")
 
-        async def chat_stream(self, _: Any) -> Any:
+        async def generate_stream(self, _: Any) -> Any:
             raise PoolUnavailableError("no replica lives")
             yield b""
 
@@ -261,7 +261,7 @@ async def test_what_nobody_served_is_answered_as_by_the_first(
 
 async def test_a_lost_replica_served_nobody(client: httpx.AsyncClient, pools: LocalPools) -> None:
     class Lost:
-        async def chat(self, _: Any) -> Any:
+        async def generate(self, _: Any) -> Any:
             raise PoolUnavailableError("the replica died")
 
     pools.services["small"] = Lost()

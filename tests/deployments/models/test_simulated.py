@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 
 from deployments.models.engines.protocol import Chunk, EngineOptionsError, GenerateRequest
-from deployments.models.engines.simulated import SimulatedEngine
+from deployments.models.engines.registry import make_engine
+from deployments.models.engines.simulated import SimulatedEngine, SimulatedOptions
 
 
 async def reply(engine: SimulatedEngine, content: str = "one two three", **fields: Any) -> list[Chunk]:
-    request = GenerateRequest(messages=({"role": "user", "content": content},), **{"max_tokens": 100, **fields})
+    request = GenerateRequest(({"role": "user", "content": content},), **{"max_tokens": 100, **fields})
     return [chunk async for chunk in engine.generate(request)]
 
 
 def engine(**options: Any) -> SimulatedEngine:
-    return SimulatedEngine({"first_token_ms": 0, "inter_token_ms": 0, "reply_tokens": 10, **options})
+    return SimulatedEngine(
+        SimulatedOptions(**{"first_token_ms": 0, "inter_token_ms": 0, "reply_tokens": 10, **options})
+    )
 
 
 async def test_only_the_last_chunk_has_a_reason_and_the_usage() -> None:
@@ -63,4 +66,4 @@ async def test_cancelling_ends_it() -> None:
 @pytest.mark.parametrize("options", [{"first_tokn_ms": 1}, {"first_token_ms": -1}, {"reply_tokens": "many"}])
 def test_wrong_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(EngineOptionsError, match=next(iter(options))):
-        SimulatedEngine(options)
+        make_engine("simulated", options)

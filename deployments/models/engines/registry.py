@@ -1,0 +1,50 @@
+"""The kinds of engines. One is imported when a replica makes it, so only that replica needs its libraries."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from deployments.models.engines.options import Options
+from deployments.models.engines.protocol import Engine, EngineOptions, EngineOptionsError
+from deployments.models.engines.simulated import SimulatedOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    options: type[Options]
+    engine: str
+    """`module:Class`; the class takes the checked options."""
+
+
+KINDS: dict[str, _Kind] = {
+    "simulated": _Kind(SimulatedOptions, "deployments.models.engines.simulated:SimulatedEngine"),
+}
+
+
+def check_options(kind: str, options: EngineOptions) -> Options:
+    """The options, checked; raises `EngineOptionsError`."""
+    accepted = KINDS[kind].options
+    try:
+        return accepted.model_validate(options)
+    except ValidationError as error:
+        problems = "; ".join(_problem(each, accepted) for each in error.errors())
+        raise EngineOptionsError(f"engine options of kind {kind}: {problems}") from error
+
+
+def _problem(problem: ErrorDetails, accepted: type[Options]) -> str:
+    name = ".".join(map(str, problem["loc"])) or "the options"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown option {name}; known are {', '.join(accepted.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}, but it is {problem['input']!r:.80}"
+
+
+def make_engine(kind: str, options: EngineOptions) -> Engine:
+    """Checks the options and makes the engine; nothing is loaded yet."""
+    checked = check_options(kind, options)
+    module, _, name = KINDS[kind].engine.partition(":")
+    return cast(Engine, getattr(import_module(module), name)(checked))

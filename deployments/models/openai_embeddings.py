@@ -1,0 +1,27 @@
+"""OpenAI's wire format of embeddings."""
+
+import base64
+import sys
+from array import array
+
+import orjson
+
+from deployments.models.engines.protocol import Embeddings
+
+
+def embeddings_body(model: str, embeddings: Embeddings, *, as_base64: bool) -> bytes:
+    """The body of a reply. In base64 a vector is its 32-bit floats, little-endian."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": _base64(vector) if as_base64 else vector.tolist()}
+        for index, vector in enumerate(embeddings.vectors)
+    ]
+    used = embeddings.input_tokens
+    usage = {"prompt_tokens": used, "total_tokens": used}
+    return orjson.dumps({"object": "list", "data": data, "model": model, "usage": usage})
+
+
+def _base64(vector: "array[float]") -> str:
+    if sys.byteorder == "big":
+        vector = vector[:]
+        vector.byteswap()
+    return base64.b64encode(vector).decode()

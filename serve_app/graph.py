@@ -23,8 +23,9 @@ def bind_graph(args: ApplicationArgs) -> Application:
     # Ray's decorators make deployments of these classes, which type checkers cannot see.
     ingress, router, replica = cast("tuple[Any, Any, Any]", (Ingress, ModelRouter, ModelReplica))
     pools = {}
+    options = {model.name: check_options(model.engine.kind, model.engine.options) for model in args.models}
     for model in args.models:
-        pool = replica.options(name=model_deployment_name(model.name))
+        pool = replica.options(name=model_deployment_name(model.name), **options[model.name].deployment())
         pools[model.name] = pool.bind(model.engine.kind, model.engine.options)
     redis_url = args.redis.url
     if redis_url == "embedded":
@@ -45,9 +46,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
             **args.http.model_dump(),
         },
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
-        countings={
-            model.name: check_options(model.engine.kind, model.engine.options).counting() for model in args.models
-        },
+        countings={name: each.counting() for name, each in options.items()},
     )
     return application
 

@@ -11,6 +11,7 @@ from deployments.models.engines.options import Options
 from deployments.models.engines.protocol import Engine, EngineOptions, EngineOptionsError
 from deployments.models.engines.simulated import SimulatedOptions
 from deployments.models.engines.transformers.options import TransformersOptions
+from deployments.models.engines.vllm.options import VllmOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class _Kind:
 KINDS: dict[str, _Kind] = {
     "simulated": _Kind(SimulatedOptions, "deployments.models.engines.simulated:SimulatedEngine"),
     "transformers": _Kind(TransformersOptions, "deployments.models.engines.transformers.engine:make_transformers"),
+    "vllm": _Kind(VllmOptions, "deployments.models.ray_llm:RayLlmEngine"),
 }
 
 

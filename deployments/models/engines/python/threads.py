@@ -131,7 +131,7 @@ class Caller:
 
 def _plain_pieces(made: Any) -> Iterable[Any]:
     if not isinstance(made, str | Iterable):
-        raise TypeError(f"a plain generate() yields texts or returns one, but it returned {type(made).__name__}")
+        raise TypeError(f"generate() yields texts or returns one, but it returned {type(made).__name__}")
     return [made] if isinstance(made, str) else made
 
 
@@ -140,7 +140,7 @@ async def _async_pieces(made: Any) -> AsyncGenerator[Any, None]:
         yield made
         return
     if not isinstance(made, AsyncIterable):
-        raise TypeError(f"an async generate() yields texts or returns one, but it returned {type(made).__name__}")
+        raise TypeError(f"generate() yields texts or returns one, but it returned {type(made).__name__}")
     pieces = aiter(made)
     try:
         async for piece in pieces:

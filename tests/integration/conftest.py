@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,16 @@ def configuration(port: int, state_dir: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="package")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    folder = tmp_path_factory.mktemp("app")
-    port = free_port()
+    folder, port = tmp_path_factory.mktemp("app"), free_port()
+    with running(configuration(port, folder / "state"), folder) as started:
+        yield started
+
+
+@contextmanager
+def running(config: dict[str, Any], folder: Path) -> Iterator[Application]:
+    """`serve run` with this configuration, from the repository's root, until it is ready; ended afterwards."""
     path = folder / "serve_config.yaml"
-    path.write_text(yaml.safe_dump(configuration(port, folder / "state")))
+    path.write_text(yaml.safe_dump(config))
     log = folder / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -79,10 +86,11 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
             start_new_session=True,
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
         )
-    running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
+    port = config["http_options"]["port"]
+    started = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
     try:
-        _wait_until_ready(running)
-        yield running
+        _wait_until_ready(started)
+        yield started
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGINT)

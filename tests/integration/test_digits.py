@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import yaml
 
@@ -23,9 +24,21 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     folder: Path = tmp_path_factory.mktemp("digits")
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     config["http_options"]["port"] = free_port()
-    config["applications"][0]["args"]["state_dir"] = str(folder / "state")
-    with running(config, folder) as application:
-        yield application
+    application = config["applications"][0]
+    application["args"]["state_dir"] = str(folder / "state")
+    # Beside it a class that generates text and vectors, without its limits.
+    talker = {"import_path": "tests.deployments.models.engines.python.models:Talker"}
+    application["args"]["models"].append({"name": "talker", "engine": {"kind": "python", "options": talker}})
+    application["deployments"].append({"name": "model-talker", "ray_actor_options": {"num_cpus": 0.2}})
+    catalogue = application["deployments"][0]["user_config"]["catalogue"]
+    catalogue["models"].append({"name": "talker", "tier": "vision"})
+    catalogue["policies"][0]["match"] = {"model": "digits"}
+    with running(config, folder) as started:
+        yield started
+
+
+def sdk(application: Application) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{application.base_url}/v1", api_key="sk-demo-standard", max_retries=0)
 
 
 def example_body() -> dict[str, Any]:
@@ -59,13 +72,9 @@ def test_its_requests_are_answered_refused_and_limited(digits: Application) -> N
     not_json = infer(content=b"{", headers={"content-type": "application/json"})
     assert (not_json.status_code, not_json.json()["error"]["code"]) == (400, "invalid_json")
 
-    no_text = httpx.post(
-        f"{digits.base_url}/v1/chat/completions",
-        headers={"authorization": "Bearer sk-demo-standard"},
-        json={"model": "digits", "messages": [{"role": "user", "content": "Hello"}]},
-        timeout=30,
-    )
-    assert (no_text.status_code, no_text.json()["error"]["code"]) == (400, "unsupported_operation")
+    with sdk(digits) as client, pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="digits", messages=[{"role": "user", "content": "Hello"}])
+    assert caught.value.code == "unsupported_operation"
 
     for _ in range(6):  # five in ten seconds, and no more
         limited = infer(json={"pixels": pixels})
@@ -74,3 +83,42 @@ def test_its_requests_are_answered_refused_and_limited(digits: Application) -> N
     assert limited.status_code == 429
     assert limited.json()["error"]["policy"] == "digits-per-key"
     assert int(limited.headers["retry-after"]) <= 10
+
+
+def test_a_class_that_talks_and_the_openai_sdk(digits: Application) -> None:
+    hello: list[Any] = [{"role": "user", "content": "Where is the 水?"}]
+    with sdk(digits) as client:
+        plain = client.chat.completions.create(model="talker", messages=hello, max_tokens=12, temperature=0)
+        text = plain.choices[0].message.content
+        assert text is not None
+        assert text.startswith("水門 opens, Größe 5 µm 🌊 ")
+        assert plain.choices[0].finish_reason == "length"
+        assert plain.usage is not None
+        assert (plain.usage.prompt_tokens, plain.usage.completion_tokens) == (4, 12)
+
+        stream = client.chat.completions.create(
+            model="talker",
+            messages=hello,
+            max_tokens=12,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = list(stream)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == text
+        assert chunks[-1].usage == plain.usage
+
+        stopped = client.completions.create(model="talker", prompt="Where is the 水?", stop="Größe 5", max_tokens=50)
+        assert (stopped.choices[0].text, stopped.choices[0].finish_reason) == ("水門 opens, ", "stop")
+
+        vectors = client.embeddings.create(model="talker", input=["water", "a wet area", "sluicing"], dimensions=20)
+        assert [len(each.embedding) for each in vectors.data] == [20, 20, 20]
+        assert vectors.usage.prompt_tokens == 5
+
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.chat.completions.create(model="talker", messages=hello, logprobs=True)
+        assert refused.value.param == "logprobs"
+        with pytest.raises(openai.InternalServerError) as failed:
+            client.chat.completions.create(model="talker", messages=[{"role": "user", "content": "!fail"}])
+        assert failed.value.code == "model_failed"
+        assert "secret" not in str(failed.value)

@@ -13,6 +13,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
+PIECES_AHEAD = 1_024
+"""Of its reader that a plain generator may be before it waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -66,30 +69,35 @@ class Caller:
 
     async def pieces(self, method: Callable[..., Any], **kwargs: Any) -> AsyncGenerator[Any, None]:
         """What a method yields; or, as one piece, the text that it returns. Closing this ends it."""
-        self._count(1)
-        try:
-            if inspect.isasyncgenfunction(method):
-                source = method(**kwargs)
-            elif inspect.iscoroutinefunction(method):
-                source = _async_pieces(await method(**kwargs))
-            else:
-                source = self._from_thread(lambda: method(**kwargs))
-            async with aclosing(source) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            self._count(-1)
+        if inspect.isasyncgenfunction(method):
+            source = self._counted(method(**kwargs))
+        elif inspect.iscoroutinefunction(method):
+            source = self._counted(_async_pieces(await self.call(method, **kwargs)))
+        else:
+            source = self._from_thread(lambda: method(**kwargs))
+        async with aclosing(source) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def close(self) -> None:
         """Ends the threads, once they are idle."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._beside.shutdown(wait=False, cancel_futures=True)
 
+    async def _counted(self, source: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        self._count(1)
+        try:
+            async with aclosing(source) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._count(-1)
+
     async def _from_thread(self, make: Callable[[], Any]) -> AsyncGenerator[Any, None]:
-        """The pieces of a plain generator that runs as a whole in one thread. They are passed on as they come, whether
-        or not the reader is as quick: what bounds them is the length of the reply."""
+        """The pieces of a plain generator that runs as a whole in one thread; it may be `PIECES_AHEAD` of its reader, so
+        that a slow client does not hold the thread."""
         loop, ready = asyncio.get_running_loop(), asyncio.Queue[_Outcome | None]()
-        gone = threading.Event()
+        gone, ahead = threading.Event(), threading.Semaphore(PIECES_AHEAD)
 
         def send(outcome: _Outcome | None) -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody reads
@@ -99,6 +107,7 @@ class Caller:
             pieces = iter(_plain_pieces(make()))
             try:
                 for piece in pieces:
+                    ahead.acquire()
                     if gone.is_set():
                         return
                     send(_Outcome(piece))
@@ -113,9 +122,11 @@ class Caller:
         future = self._submit(run)
         try:
             while (outcome := await ready.get()) is not None:
+                ahead.release()
                 yield outcome.result()
         finally:
             gone.set()
+            ahead.release()
             future.cancel()  # unless it has begun
 
     def _submit(self, call: Callable[[], Any]) -> "Future[_Outcome]":

@@ -104,6 +104,10 @@ class AsyncLetters(Letters):
         return [vector[:dimensions] for vector in super().embed(texts)]
 
 
+class Talker(AsyncTeller, AsyncLetters):
+    """Several operations in one class."""
+
+
 class Point(BaseModel):
     """What `Adder` takes."""
 

@@ -17,6 +17,7 @@ from deployments.models.engines.protocol import (
 )
 from deployments.models.engines.python.engine import ClassEngine
 from deployments.models.engines.python.options import PythonOptions
+from deployments.models.engines.python.threads import PIECES_AHEAD
 from tests.deployments.models.engines.compliance import collected, refused, wait_until
 from tests.deployments.models.engines.python import models
 
@@ -287,6 +288,28 @@ async def test_a_generator_is_closed_when_its_client_goes() -> None:
     await anext(chunks)
     await chunks.aclose()
     await wait_until(ended.is_set, "it was closed")
+    await wait_until(lambda: engine.running == 0, "its thread is free")
+    await engine.close()
+
+
+async def test_a_generator_does_not_run_far_ahead_of_its_reader() -> None:
+    made = []
+
+    class Model:
+        def generate(self, prompt: str) -> Any:
+            while True:
+                made.append(1)
+                yield "word "
+
+    engine = await engine_of(Model)
+    chunks: Any = engine.generate(GenerateRequest("go on", 1_000_000))
+    await anext(chunks)
+    await wait_until(lambda: len(made) > PIECES_AHEAD, "it goes ahead")
+    await asyncio.sleep(0.05)
+    assert len(made) < PIECES_AHEAD + 10
+    for _ in range(3 * PIECES_AHEAD):  # and goes on when it is read
+        await anext(chunks)
+    await chunks.aclose()
     await wait_until(lambda: engine.running == 0, "its thread is free")
     await engine.close()
 

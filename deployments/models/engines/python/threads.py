@@ -94,8 +94,8 @@ class Caller:
             self._count(-1)
 
     async def _from_thread(self, make: Callable[[], Any]) -> AsyncGenerator[Any, None]:
-        """The pieces of a plain generator that runs as a whole in one thread; it may be `PIECES_AHEAD` of its reader, so
-        that a slow client does not hold the thread."""
+        """The pieces of a plain generator, which runs as a whole in one thread. It may be `PIECES_AHEAD` of its reader:
+        a slow client does not hold the thread."""
         loop, ready = asyncio.get_running_loop(), asyncio.Queue[_Outcome | None]()
         gone, ahead = threading.Event(), threading.Semaphore(PIECES_AHEAD)
 

@@ -67,14 +67,14 @@ def configuration(port: int, state_dir: Path) -> dict[str, Any]:
 @pytest.fixture(scope="package")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     folder, port = tmp_path_factory.mktemp("app"), free_port()
-    with running(configuration(port, folder / "state"), folder) as started:
-        yield started
+    with serving(configuration(port, folder / "state"), folder) as running:
+        yield running
 
 
 @contextmanager
-def running(config: dict[str, Any], folder: Path) -> Iterator[Application]:
-    """`serve run` with this configuration, from the repository's root, until it is ready; ended afterwards."""
-    path = folder / "serve_config.yaml"
+def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
+    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`."""
+    path, port = folder / "serve_config.yaml", config["http_options"]["port"]
     path.write_text(yaml.safe_dump(config))
     log = folder / "serve.log"
     with log.open("wb") as out:
@@ -86,11 +86,10 @@ def running(config: dict[str, Any], folder: Path) -> Iterator[Application]:
             start_new_session=True,
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
         )
-    port = config["http_options"]["port"]
-    started = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
+    running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
     try:
-        _wait_until_ready(started)
-        yield started
+        _wait_until_ready(running)
+        yield running
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGINT)

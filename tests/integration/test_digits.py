@@ -11,7 +11,7 @@ import openai
 import pytest
 import yaml
 
-from tests.integration.conftest import ROOT, Application, free_port, running
+from tests.integration.conftest import ROOT, Application, free_port, serving
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(300)]
 
@@ -33,7 +33,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     catalogue = application["deployments"][0]["user_config"]["catalogue"]
     catalogue["models"].append({"name": "talker", "tier": "vision"})
     catalogue["policies"][0]["match"] = {"model": "digits"}
-    with running(config, folder) as started:
+    with serving(config, folder) as started:
         yield started
 
 

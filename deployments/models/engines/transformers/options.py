@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from deployments.models.engines.options import Options
 from deployments.tokenization.counting import Counting
@@ -30,6 +30,13 @@ class TransformersOptions(Options):
     embed_batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Most tokens of a batch of embeddings, padding included; a longer input has a batch of its own. None: 1,024 on a
     CPU, 32,768 on a GPU."""
+
+    @model_validator(mode="after")
+    def _each_task_has_its_own(self) -> "TransformersOptions":
+        for name in ("pooling", "embed_batch_tokens"):
+            if self.task != "embed" and name in self.model_fields_set:
+                raise ValueError(f"{name} is for task: embed, and this is task: {self.task}")
+        return self
 
     def counting(self) -> Counting:
         return Counting("tokenizer", self.model, self.revision, self.chat_template)

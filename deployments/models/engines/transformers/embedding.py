@@ -52,6 +52,11 @@ class EmbeddingEngine(Engine):
         self._over: str | None = None
         """Set once nothing is served any more; says why."""
 
+    @property
+    def running(self) -> int:
+        """How many requests are in the thread's hands."""
+        return len(self._accepted)
+
     async def load(self) -> None:
         # In the thread that will run it: what libraries keep ready, they keep for each thread.
         loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,6 +98,7 @@ class EmbeddingEngine(Engine):
             while self._gather(encoder):
                 for batch in batches(self._turns.next_round(most_tokens), most_tokens, padding_tokens):
                     self._run_batch(encoder, batch)
+                self._accepted = {each for each in self._accepted if not each.ended}
         except BaseException as error:  # noqa: BLE001 - whatever ends the thread, who waits for it must hear of it
             _log.exception("the thread of embeddings ended")
             self._over = self._over or f"the thread of embeddings ended: {error!r}"
@@ -108,7 +114,6 @@ class EmbeddingEngine(Engine):
                 return True
             if request is None:
                 return False
-            self._accepted = {each for each in self._accepted if not each.ended}
             if not request.ended and self._tokenize(encoder, request):
                 self._accepted.add(request)
                 self._turns.add(request)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,15 @@ def apart(first: Sequence[float], second: Sequence[float]) -> float:
 
 async def embed(engine: Engine, *inputs: Any, dimensions: int | None = None) -> Embeddings:
     return await asyncio.wait_for(engine.embed(EmbedRequest(tuple(inputs), dimensions)), TIMEOUT_S)
+
+
+@pytest.fixture
+async def engine(tiny_encoder: Path) -> AsyncIterator[Engine]:
+    """The tiny model, loaded."""
+    made = make_engine("transformers", {"model": str(tiny_encoder), "task": "embed"})
+    await made.load()
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from deployments.models.engines.protocol import EngineOptionsError, RequestRefusedError
 from deployments.models.engines.transformers.options import TransformersOptions
@@ -41,28 +41,27 @@ class Encoder:
                 f"model {source}: its sentence-transformers configuration wants texts in lower case (do_lower_case),"
                 " and its tokenizer keeps the case: that is not supported"
             )
-        model = AutoModel.from_pretrained(source, revision=options.revision, dtype=_dtype(options.dtype, self.device))
-        if model.config.is_encoder_decoder:
-            raise EngineOptionsError(
-                f"model {source}: {model.config.model_type} is an encoder with a decoder; embeddings are supported of"
-                " models that are one or the other"
-            )
-        model.config.use_cache = False  # of models that generate: nothing is read twice here
-        self._model: Any = model.to(self.device).eval()
+        model = _loaded(source, options, self.device)
+        self._model = model
         self._padding_id = next(
             (each for each in (model.config.pad_token_id, self._tokenizer.inner.pad_token_id) if each is not None), 0
         )
         self.vocabulary: int = model.get_input_embeddings().num_embeddings
-        self.max_tokens = min(
-            settings.max_tokens or _named_maximum(self._tokenizer.inner) or DEFAULT_MAX_TOKENS, _positions(model)
-        )
+        known = (settings.max_tokens or _named_maximum(self._tokenizer.inner), _positions(model))
+        self.max_tokens = min(filter(None, known), default=DEFAULT_MAX_TOKENS)
         self.dimensions = self.vectors([self._any_tokens(1)]).shape[1]
 
     def warm_up(self, batch_tokens: int) -> None:
         """Runs the smallest batch and the largest, so that no request waits for what is made once."""
         longest = self.max_tokens if self.device.type == "cuda" else min(self.max_tokens, _WARM_UP_CPU_TOKENS)
         self.vectors([self._any_tokens(min(8, longest))])
-        self.vectors([self._any_tokens(longest)] * max(1, batch_tokens // longest))
+        try:
+            self.vectors([self._any_tokens(longest)] * max(1, batch_tokens // longest))
+        except torch.OutOfMemoryError as error:
+            raise EngineOptionsError(
+                f"the device has no memory for a batch of {max(batch_tokens, longest)} tokens beside the model: lower"
+                f" embed_batch_tokens. ({error})"
+            ) from error
 
     def accepted(self, index: int, asked: str | tuple[int, ...]) -> Tokens:
         """What the model reads of the input number `index`: a text's tokens with those that the tokenizer puts around
@@ -114,15 +113,15 @@ def _named_maximum(tokenizer: Any) -> int | None:
     return most if most < _UNLIMITED_TOKENS else None
 
 
-def _positions(model: Any) -> int:
-    """How many tokens the model has positions for."""
+def _positions(model: Any) -> int | None:
+    """How many tokens the model has positions for, where it says so."""
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     if isinstance(table, nn.Embedding):
         # RoBERTa and its kin number positions from behind the padding's.
         first: int = 0 if table.padding_idx is None else table.padding_idx + 1
         return int(table.num_embeddings) - first
-    most: int = getattr(model.config, "max_position_embeddings", None) or _UNLIMITED_TOKENS
-    return most if most > 0 else _UNLIMITED_TOKENS
+    most: int | None = getattr(model.config, "max_position_embeddings", None)
+    return most if most is not None and most > 0 else None
 
 
 def _located(source: str) -> str:
@@ -140,11 +139,35 @@ def _tokenizer(source: str, revision: str | None) -> Tokenizer:
 
 
 def _device(wanted: str) -> torch.device:
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted)
+    present = torch.cuda.is_available()
+    if wanted.startswith("cuda") and not present:
+        raise EngineOptionsError(f"device: {wanted}, but this process sees no GPU: give the deployment num_gpus")
+    return torch.device(("cuda" if present else "cpu") if wanted == "auto" else wanted)
 
 
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    dtype: torch.dtype = getattr(torch, wanted)
-    return dtype
+def _loaded(source: str, options: TransformersOptions, device: torch.device) -> Any:
+    """The model, on its device. What it brings as code of its own is not run."""
+    named = {"pretrained_model_name_or_path": source, "revision": options.revision, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(**named)
+        if config.is_encoder_decoder:
+            raise EngineOptionsError(
+                f"model {source}: {config.model_type} is an encoder with a decoder; embeddings are supported of models"
+                " that are one or the other"
+            )
+        config.use_cache = False  # of models that generate: nothing is read twice here
+        dtype = chosen_dtype(options.dtype, device.type, config.dtype)
+        return AutoModel.from_pretrained(**named, config=config, dtype=dtype).to(device).eval()
+    except OSError as error:
+        raise EngineOptionsError(f"model {source} cannot be loaded: {error}") from error
+
+
+def chosen_dtype(wanted: str, device_type: str, own: torch.dtype | None) -> torch.dtype:
+    """`own`: that of the model's weights as they are stored."""
+    if wanted != "auto":
+        dtype: torch.dtype = getattr(torch, wanted)
+        return dtype
+    if device_type == "cpu":
+        return torch.float32
+    # Of the two halves float16 is the more exact. Models trained in bfloat16 may have numbers beyond its range.
+    return torch.bfloat16 if own == torch.bfloat16 else torch.float16

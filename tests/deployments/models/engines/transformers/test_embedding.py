@@ -203,6 +203,18 @@ async def test_what_is_cancelled_before_it_starts_never_runs(tiny_encoder: Path)
     await engine.close()
 
 
+async def test_nor_does_what_is_cancelled_while_other_inputs_of_it_run(engine: Engine) -> None:
+    steps = Steps(engine)
+    with running(embed(engine, "x" * (CONTEXT - 2), "a", "a", "a")) as (gone,):
+        await steps.begun()
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        steps.go_on()
+        await embed(engine, "the water")
+    assert steps.batches == [[CONTEXT, 3], [4]], "the second batch of the same round was left out"
+
+
 async def test_the_loop_is_never_held_up(engine: Engine) -> None:
     steps = Steps(engine)
     with running(embed(engine, "a")) as (task,):
@@ -306,12 +318,18 @@ async def test_before_it_is_loaded_it_is_not_healthy(tiny_encoder: Path) -> None
     [
         ({"model": "package:no_such_package/model"}, "there is no package no_such_package"),
         ({"model": "{empty}"}, "no tokenizer can be loaded"),
+        ({"model": "{tokenizer}"}, "model .* cannot be loaded"),
     ],
 )
 async def test_a_model_that_is_not_there_is_told_when_it_is_loaded(
     tmp_path: Path, tiny_encoder: Path, options: dict[str, str], told: str
 ) -> None:
-    options["model"] = options["model"].format(empty=tmp_path)
+    empty, only_tokenizer = tmp_path / "empty", tmp_path / "tokenizer"
+    for folder in (empty, only_tokenizer):
+        folder.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+        (only_tokenizer / name).write_text((tiny_encoder / name).read_text())
+    options = {**options, "model": options["model"].format(empty=empty, tokenizer=only_tokenizer)}
     engine = make_engine("transformers", {**options, "task": "embed"})
     with pytest.raises(EngineOptionsError, match=told):
         await engine.load()

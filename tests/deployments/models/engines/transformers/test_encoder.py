@@ -39,6 +39,35 @@ async def test_families(tmp_path: Path, family: str, most: int, changes: dict[st
     await engine.close()
 
 
+async def test_a_gpu_that_is_not_there(tiny_encoder: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    engine = make_engine("transformers", {"model": str(tiny_encoder), "task": "embed", "device": "cuda"})
+    with pytest.raises(EngineOptionsError, match="sees no GPU: give the deployment num_gpus"):
+        await engine.load()
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "own", "chosen"),
+    [
+        ("auto", "cpu", "bfloat16", "float32"),
+        ("auto", "cuda", "float32", "float16"),
+        ("auto", "cuda", "bfloat16", "bfloat16"),
+        ("auto", "cuda", None, "float16"),
+        ("float32", "cuda", "bfloat16", "float32"),
+        ("bfloat16", "cpu", "float32", "bfloat16"),
+    ],
+)
+def test_the_precision(wanted: str, device: str, own: str | None, chosen: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: make engines says why")
+    from deployments.models.engines.transformers.encoder import chosen_dtype
+
+    assert chosen_dtype(wanted, device, own and getattr(torch, own)) == getattr(torch, chosen)
+
+
 async def test_half_precision_is_near(tiny_encoder: Path) -> None:
     found = {}
     for dtype in ("float32", "bfloat16"):

@@ -2,11 +2,14 @@
 
 import base64
 import struct
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
+import httpx
 import openai
+import psutil
 import pytest
 import yaml
 
@@ -129,6 +132,30 @@ def test_it_does_not_chat(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])
     assert caught.value.code == "unsupported_operation"
+
+
+def test_who_leaves_frees_the_slot_and_the_cpu(application: Application) -> None:
+    """A request that takes far longer than this test waits."""
+    headers = {"authorization": "Bearer sk-demo-premium"}
+    everything = psutil.Process(application.process.pid).children(recursive=True)
+    (replica,) = [each for each in everything if f"model-{MODEL}" in "".join(each.cmdline())]
+
+    def held() -> int:
+        windows = httpx.get(f"{application.base_url}/v1/limits?model={MODEL}", headers=headers).json()["windows"]
+        return sum(window["used"] for window in windows if window["unit"] == "concurrent_requests")
+
+    def busy() -> float:
+        """The share of a CPU that the replica takes."""
+        return replica.cpu_percent(interval=0.5) / 100
+
+    body = {"model": MODEL, "input": [f"{number} {'water ' * 160}" for number in range(800)]}
+    before_s = replica.cpu_times().user
+    with httpx.Client() as client, pytest.raises(httpx.ReadTimeout):
+        client.post(f"{application.base_url}/v1/embeddings", json=body, headers=headers, timeout=4)
+    assert replica.cpu_times().user - before_s > 0.5, "it was at work"
+    give_up = time.monotonic() + 5
+    while held() or busy() > 0.3:
+        assert time.monotonic() < give_up, "the replica still works for a client that has left"
 
 
 def test_what_it_reads_is_limited(application: Application) -> None:

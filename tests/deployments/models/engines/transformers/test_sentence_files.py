@@ -1,6 +1,10 @@
 """What sentence-transformers leaves beside a model is honoured, or refused."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +136,34 @@ async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (folder / "modules.json").write_text("[")
     with pytest.raises(EngineOptionsError, match=r"modules\.json cannot be read"):
         await vectors(folder)
+
+
+_OF_A_NAME = """
+import asyncio
+from deployments.models.engines.protocol import EmbedRequest
+from deployments.models.engines.registry import make_engine
+
+async def main():
+    engine = make_engine("transformers", {"model": "org/tiny", "task": "embed"})
+    await engine.load()
+    print(*(await engine.embed(EmbedRequest(("the water flows",)))).vectors[0])
+    await engine.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_files_of_a_name_on_the_hub_are_honoured(tmp_path: Path, tiny_encoder: Path) -> None:
+    """From the library's cache, as where the hub is out of reach: the model was fetched before."""
+    cached = tmp_path / "models--org--tiny"
+    folder = cached / "snapshots" / ("0" * 40)
+    folder.mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(folder.name)
+    model_with(folder, pooling={"pooling_mode_cls_token": True})
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path)}
+    command = [sys.executable, "-c", _OF_A_NAME]
+    done = await asyncio.to_thread(subprocess.run, command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    found = [[float(value) for value in done.stdout.split()]]
+    assert worst(found, await vectors(tiny_encoder, "the water flows", pooling="cls")) < 1e-5

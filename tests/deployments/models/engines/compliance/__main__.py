@@ -36,7 +36,7 @@ async def run(suite: type[Compliance], only: str) -> bool:
         if not name.startswith("test_") or only not in name:
             continue
         started = time.monotonic()
-        outcome, said = await _one(suite(), name, engine)
+        outcome, said = await outcome_of(suite(), name, engine)
         counts[outcome] += 1
         print(f"{outcome:6} {time.monotonic() - started:6.2f} s  {name}{said}", flush=True)
     await engine.close()
@@ -44,7 +44,8 @@ async def run(suite: type[Compliance], only: str) -> bool:
     return counts["passed"] > 0 and not counts["FAILED"]
 
 
-async def _one(suite: Compliance, name: str, engine: Any) -> tuple[str, str]:
+async def outcome_of(suite: Compliance, name: str, engine: Any) -> tuple[str, str]:
+    """`passed`, `lacks` or `FAILED`, and what there is to say."""
     test = getattr(suite, name)
     try:
         done = test(*[engine] * len(inspect.signature(test).parameters))

@@ -122,7 +122,7 @@ class Compliance:
         await engine.check_health()
 
     async def test_operations_that_it_does_not_offer_are_refused(self, engine: Engine) -> None:
-        offered = self.offers | {self.ABOUT}
+        offered = {*self.offers, self.ABOUT}
         if "generate" not in offered:
             with refused("unsupported_operation"):
                 await collected(engine, GenerateRequest(({"role": "user", "content": "Hello"},), max_tokens=1))

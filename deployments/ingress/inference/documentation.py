@@ -239,7 +239,10 @@ def inference_operations() -> dict[str, dict[str, Any]]:
         "/v1/models/{model}/infer": {
             **_operation(
                 ("infer", "Ask a model in its own schema"),
-                {"application/json": {"schema": {}, "example": {"pixels": [0, 5, 13]}}, "application/octet-stream": {}},
+                {
+                    "application/json": {"schema": {}, "example": {"pixels": [0, 5, 13]}},
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
+                },
                 ("The model's reply.", {"application/json": {"schema": {}}}),
             ),
             "parameters": [_MODEL],

@@ -45,8 +45,8 @@ class Row:
         """`continues`: the prompt is a text, of which the reply is the continuation."""
         self.reply, self.prompt, self.sampling = reply, prompt, sampling
         self.max_tokens = max_tokens
-        self.read = 0
-        """How many tokens of the prompt are in the cache."""
+        self.columns = 0
+        """How many tokens it has in the cache: first its prompt's, then all that it said but the last one."""
         self.said = 0
         """How many tokens were generated."""
         self.last_token = -1
@@ -58,11 +58,6 @@ class Row:
     def most_columns(self) -> int:
         """How many tokens it may come to have in the cache."""
         return len(self.prompt) + self.max_tokens
-
-    @property
-    def columns(self) -> int:
-        """How many tokens it has in the cache: all but the last one that was generated."""
-        return self.read + max(0, self.said - 1)
 
     def say(self, chosen: Chosen) -> Chunk | None:
         """Takes the next token in; returns what there is to tell, if anything."""

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from deployments.models.engines.options import Options
 from deployments.models.engines.protocol import Engine, EngineOptions, EngineOptionsError
+from deployments.models.engines.python.options import PythonOptions
 from deployments.models.engines.simulated import SimulatedOptions
 from deployments.models.engines.transformers.options import TransformersOptions
 from deployments.models.engines.vllm.options import VllmOptions
@@ -25,6 +26,7 @@ KINDS: dict[str, _Kind] = {
     "simulated": _Kind(SimulatedOptions, "deployments.models.engines.simulated:SimulatedEngine"),
     "transformers": _Kind(TransformersOptions, "deployments.models.engines.transformers.engine:make_transformers"),
     "vllm": _Kind(VllmOptions, "deployments.models.ray_llm:RayLlmEngine"),
+    "python": _Kind(PythonOptions, "deployments.models.engines.python.engine:PythonEngine"),
 }
 
 

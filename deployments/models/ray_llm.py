@@ -1,8 +1,9 @@
-"""vLLM's server as `ray.serve.llm` runs it: the one module that imports it, and only replicas of `kind: vllm` import this.
+"""vLLM's server as `ray.serve.llm` runs it. Nothing else imports that, and only replicas of `kind: vllm` import this.
 
 The server runs in our replica's own process: a request makes no further hop, and its slots, health and replicas are
 those of any model. Ray and vLLM are pinned together. What is used here is the public face of `ray.serve.llm`, and
-beside it the requests that count tokens, and vLLM's own client: it knows the tokenizer, and ends the engine's processes.
+beside it the requests that count tokens, and vLLM's own client: it knows the tokenizer, and ends the engine's
+processes.
 """
 
 import functools
@@ -60,6 +61,9 @@ class RayLlmServer:
 
     async def start(self) -> None:
         await self._llm.start()
+        engine = self._llm.engine
+        if engine._oai_serving_tokenization is None:  # Ray 2.60 looks for it by the name that it had before vLLM 0.29
+            engine._oai_serving_tokenization = engine._app_state.serving_tokenization
         self._bytes = functools.lru_cache(100_000)(token_bytes(self._client.get_tokenizer()))
 
     def chat(self, body: Body) -> AsyncIterator[str | Complaint]:
@@ -69,7 +73,10 @@ class RayLlmServer:
         return self._streamed(self._llm.completions, lambda: CompletionRequest(**body))
 
     async def embed(self, body: Body) -> Body | Complaint:
-        return await self._whole(self._llm.embeddings, lambda: TypeAdapter(EmbeddingRequest).validate_python(body))
+        told: Body | Complaint = await self._whole(
+            self._llm.embeddings, lambda: TypeAdapter(EmbeddingRequest).validate_python(body)
+        )
+        return told
 
     async def measure(self, body: Body) -> tuple[int, int] | Complaint:
         told = await self._whole(self._llm.tokenize, lambda: TypeAdapter(TokenizeRequest).validate_python(body))

@@ -1,9 +1,9 @@
 """Our requests in vLLM's form."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
-from deployments.models.engines.protocol import EmbedRequest, GenerateRequest, unsupported_parameter
+from deployments.models.engines.protocol import EmbedRequest, GenerateRequest, Message, unsupported_parameter
 
 HONOURED = frozenset({"frequency_penalty", "presence_penalty", "logit_bias", "response_format"})
 """Of `GenerateRequest.extra`."""
@@ -17,7 +17,7 @@ def is_chat(request: GenerateRequest) -> bool:
 def prompt_of(request: GenerateRequest) -> dict[str, Any]:
     """The prompt, by the name that it has in OpenAI's API."""
     if is_chat(request):
-        return {"messages": [dict(message) for message in request.prompt]}  # type: ignore[call-overload]
+        return {"messages": [dict(message) for message in cast("tuple[Message, ...]", request.prompt)]}
     return {"prompt": request.prompt if isinstance(request.prompt, str) else list(request.prompt)}
 
 

@@ -83,7 +83,7 @@ class VllmEngine(Engine):
             raise unsupported_operation("embeddings")
         try:
             reply = await self._server.embed(embed_body(request))
-        except Exception as error:  # of vLLM's inside: any
+        except Exception as error:  # noqa: BLE001 - of vLLM's inside: any
             await self._failed(error)
         if isinstance(reply, Complaint):
             try:
@@ -106,7 +106,7 @@ class VllmEngine(Engine):
                         yield found
         except EngineError:
             raise
-        except Exception as error:  # of vLLM's inside: any
+        except Exception as error:  # noqa: BLE001 - of vLLM's inside: any
             await self._failed(error)
         if not reader.ended:
             await self._failed(EngineFailureError("the reply has no end"))
@@ -129,7 +129,7 @@ class VllmEngine(Engine):
     async def _measured(self, body: Mapping[str, Any]) -> tuple[int, int]:
         try:
             told = await self._server.measure(body)
-        except Exception as error:  # of vLLM's inside: any
+        except Exception as error:  # noqa: BLE001 - of vLLM's inside: any
             await self._failed(error)
         if isinstance(told, Complaint):
             await self._complained(told, next(iter(body)))

@@ -72,6 +72,8 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
+	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
+	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)

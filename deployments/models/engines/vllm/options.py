@@ -80,9 +80,9 @@ class VllmOptions(Options):
         }
 
     def worker_bundles(self) -> list[dict[str, float]]:
-        """What each worker asks Ray for, without the replica itself."""
+        """What each worker asks Ray for. The replica itself runs beside the first."""
         if self.device == "cpu":
-            return [{}]  # workers are processes of the replica's own
+            return [{"CPU": self.cpus}]  # workers are processes of the replica's own
         arguments = self.engine_kwargs
         workers = arguments.get("tensor_parallel_size", 1) * arguments.get("pipeline_parallel_size", 1)
         bundle = {"GPU": self.gpus_per_worker}

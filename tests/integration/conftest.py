@@ -72,7 +72,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 
 
 @contextmanager
-def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
+def serving(config: dict[str, Any], folder: Path, start_s: float = START_S) -> Iterator[Application]:
     """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`."""
     path, port = folder / "serve_config.yaml", config["http_options"]["port"]
     path.write_text(yaml.safe_dump(config))
@@ -88,7 +88,7 @@ def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
         )
     running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
     try:
-        _wait_until_ready(running)
+        _wait_until_ready(running, start_s)
         yield running
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
@@ -102,8 +102,8 @@ def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
             child.kill()
 
 
-def _wait_until_ready(running: Application) -> None:
-    give_up = time.monotonic() + START_S
+def _wait_until_ready(running: Application, start_s: float) -> None:
+    give_up = time.monotonic() + start_s
     while True:
         try:
             reply = httpx.get(f"{running.base_url}/readyz", timeout=5)

@@ -8,10 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ENGINES := $(VENV)/.engines
+# vLLM wants other versions of what Sluice uses, so its tests have an environment of their own.
+VLLM := .venv-vllm
+VLLM_INSTALLED := $(VLLM)/.installed
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
-.PHONY: help run test engines bench-limiter bench-catalogue bench-embeddings simulate check format lock clean
+.PHONY: help run test test-vllm engines bench-limiter bench-catalogue bench-embeddings simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +43,19 @@ engines: $(ENGINES) ## install transformers and torch for the CPU, for the engin
 
 test: $(ENGINES) ## every test (real Redis, real Ray Serve)
 	@$(BIN)/python -m pytest
+
+$(VLLM_INSTALLED): requirements/vllm.lock requirements/installer.lock pyproject.toml
+	@echo "==> installing vLLM and torch for the CPU into $(VLLM) (once; 3 GB, one to three minutes)"
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
+	@$(VLLM)/bin/uv pip install --python $(VLLM)/bin/python --no-deps --require-hashes -r requirements/vllm.lock
+	@echo "==> $(TORCH)"
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH)'
+	@$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps --no-build-isolation -e .
+	@touch $(VLLM_INSTALLED)
+
+test-vllm: $(VLLM_INSTALLED) ## the tests with the real vLLM, on a CPU (five minutes; installs it)
+	@$(VLLM)/bin/python -m pytest tests/vllm -v
 
 check: $(INSTALLED) ## formatter, linter and types, as CI runs them
 	@$(BIN)/ruff format --check .
@@ -77,4 +93,4 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,8 @@
 """The rules of who may import whom (ARCHITECTURE.md), read from the source: a forbidden import fails here."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ FORBIDDEN = [
 ]
 # The only modules of the ingress that know Ray.
 RAY_IN_INGRESS = {"deployments.ingress.deployment"}
+# The only module that knows vLLM, and what Ray has for it: both together take a quarter of a minute to import.
+RAY_LLM = {"deployments.models.ray_llm"}
 
 
 def _imports() -> list[tuple[str, str]]:
@@ -61,6 +65,23 @@ def test_no_forbidden_import(who: str, whom: tuple[str, ...], why: str) -> None:
 def test_ray_stays_out_of_the_ingress() -> None:
     knows = {m for m, name in _imports() if _under(m, "deployments.ingress") and _under(name, "ray")}
     assert knows == RAY_IN_INGRESS
+
+
+def test_vllm_is_known_to_one_module() -> None:
+    heavy = ("vllm", "ray.llm", "ray.serve.llm")
+    assert {m for m, name in _imports() if any(_under(name, each) for each in heavy)} == RAY_LLM
+    assert [m for m, name in _imports() if any(_under(name, each) for each in RAY_LLM)] == []
+
+
+def test_what_everybody_imports_brings_no_engines_libraries() -> None:
+    code = (
+        "import sys, serve_app, serve_app.graph, deployments.models.deployment\n"
+        "from deployments.models.engines.registry import check_options\n"
+        "check_options('vllm', {'model': 'm'}).deployment()\n"
+        "print(*(m for m in sys.modules if m in ('vllm', 'torch', 'transformers', 'ray.llm', 'ray.serve.llm')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
 def test_the_rules_see_imports() -> None:

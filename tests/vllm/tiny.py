@@ -28,8 +28,14 @@ ENVIRONMENT = {
 
 
 def make_model(folder: Path) -> Path:
-    """Heads of 32 numbers: vLLM computes no smaller ones on a CPU."""
-    return make_tiny_model(folder, heads=2, context=CONTEXT)
+    """Heads of 32 numbers: vLLM computes no smaller ones on a CPU. The end of a reply is never the likeliest token."""
+    from transformers import AutoModelForCausalLM
+
+    make_tiny_model(folder, heads=2, context=CONTEXT)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.lm_head.weight.data[model.config.eos_token_id] = 0
+    model.save_pretrained(folder)
+    return folder
 
 
 def options(model: Path) -> dict[str, Any]:

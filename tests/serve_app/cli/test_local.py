@@ -16,6 +16,11 @@ def test_the_default_file_of_this_repository_is_right() -> None:
     assert (answer.returncode, answer.stdout) == (0, "ok\n"), answer.stderr
 
 
+def test_the_example_for_vllm_is_right_where_vllm_is_not_installed() -> None:
+    answer = sluice("check", "serve_config.vllm.yaml", cwd=Path(__file__).parents[3])
+    assert (answer.returncode, answer.stdout) == (0, "ok\n"), answer.stderr
+
+
 def test_bad_input_is_named_without_a_traceback(tmp_path: Path) -> None:
     answer = sluice("check", "absent.yaml", cwd=tmp_path)
     assert answer.returncode == 1

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -388,18 +390,25 @@ async def test_a_slow_reader_misses_nothing_and_holds_up_nobody(engine: Engine, 
 
 async def test_a_long_prompt_does_not_hold_up_a_reply(tiny_model: Path, direct: Direct) -> None:
     engine = await started(tiny_model, prefill_tokens=8)
+    model = cast(Any, engine)._batcher._model
+    forward, steps = model.forward, []
+
+    def slow(first: int, tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> Any:
+        steps.append((first, len(tokens[0])))
+        time.sleep(0.005)
+        return forward(first, tokens, starts)
+
+    model.forward = slow
     growing = cast(Any, engine.generate(GenerateRequest(TEXTS[0], max_tokens=200, temperature=0.0)))
     await anext(growing)
-    batcher = cast(Any, engine)._batcher
     long_prompt = "gate " * 40
-    joining = asyncio.create_task(reply(engine, long_prompt, max_tokens=2))
-    while len(batcher._rows) < 2:
-        await asyncio.sleep(0)
-    before = batcher._rows[0].said
-    assert await joining == direct.reply(long_prompt, 2)
-    assert batcher._rows[0].said - before >= 4  # its prompt was read in at least as many pieces
+    assert await reply(engine, long_prompt, max_tokens=2) == direct.reply(long_prompt, 2)
     await growing.aclose()
     await engine.close()
+    pieces = [at for at, (first, _) in enumerate(steps) if first == 1]  # in the slot behind the one that grows
+    assert len(pieces) >= 5
+    assert all(later - earlier == 2 for earlier, later in pairwise(pieces)), "after each piece the reply grows"
+    assert max(steps[at][1] for at in pieces) == 8
 
 
 # Failures.

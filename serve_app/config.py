@@ -17,6 +17,9 @@ from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
 from policies.entities import QOS_TIERS
 
+INGRESS, ROUTER = "Ingress", "ModelRouter"
+"""The deployments that every graph has; each model adds one (`model_deployment_name`)."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -170,6 +173,11 @@ class ApplicationArgs(Settings):
     qos: QosArgs = Field(default_factory=QosArgs)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
+    missing_resources: Literal["auto", "refuse", "ignore"] = "auto"
+    """What happens when the Ray cluster can never place all replicas, for want of GPUs, CPUs or anything else that
+    `ray_actor_options` ask for. `refuse`: the deployment fails and says why. `ignore`: they wait for nodes, silently.
+    `auto`: `refuse`, but only a warning where the cluster may get nodes by itself (KubeRay, Ray's autoscaler)."""
+
     @model_validator(mode="after")
     def _names_once(self) -> "ApplicationArgs":
         names = [model.name for model in self.models]
@@ -184,6 +192,11 @@ class ApplicationArgs(Settings):
 def model_deployment_name(model: str) -> str:
     """The name of the Serve deployment that runs `model`, as it is written under `deployments`."""
     return f"model-{model}"
+
+
+def deployment_names(args: ApplicationArgs) -> tuple[str, ...]:
+    """All deployments of an application of ours, as they are named under `deployments`."""
+    return (INGRESS, ROUTER, *(model_deployment_name(model.name) for model in args.models))
 
 
 def is_loopback(host: str) -> bool:

@@ -15,16 +15,13 @@ from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
 from policies.catalogue import Catalogue, check_user_config
 from policies.errors import CatalogueError
-from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
+from serve_app.config import INGRESS, ROUTER, ApplicationArgs, is_loopback, model_deployment_name
 from serve_app.errors import ConfigFileError
 from serve_app.schema_check import Overrides, Problem, check, did_you_mean
 from serve_app.yaml_reader import KeyPath, YamlFile, key_path, path_text, read_yaml
 
 IMPORT_PATH = "serve_app:build"
 """`import_path` of an application that is ours; others may stand beside it in the same file."""
-
-INGRESS, ROUTER = "Ingress", "ModelRouter"
-"""The deployments that every graph has; each model adds one (`model_deployment_name`)."""
 
 RAY_DEFAULT_HTTP_HOST = "0.0.0.0"  # noqa: S104  what Ray takes when the file names none
 RAY_DEFAULT_HTTP_PORT = 8000

@@ -7,8 +7,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+ENGINES := $(VENV)/.engines
+# On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
+TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
-.PHONY: help run test bench-limiter bench-catalogue simulate check format lock clean
+.PHONY: help run test engines bench-limiter bench-catalogue simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +28,17 @@ $(INSTALLED): requirements/dev.lock requirements/installer.lock pyproject.toml
 run: $(INSTALLED) ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@exec $(BIN)/sluice up serve_config.yaml
 
-test: $(INSTALLED) ## every test (real Redis, real Ray Serve)
+$(ENGINES): $(INSTALLED) requirements/engines.lock
+	@echo "==> installing what the engines' tests need: transformers, torch for the CPU (once; about a minute)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/engines.lock
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH)' 2>$(VENV)/torch.log; \
+	  then touch $(ENGINES); \
+	  else echo "==> $(TORCH) is not in pip's reach ($(VENV)/torch.log): the tests that need it are skipped." \
+	    "Set PIP_EXTRA_INDEX_URL to PyTorch's own index of builds for the CPU, or PIP_FIND_LINKS to a folder with its wheel."; fi
+
+engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
+
+test: $(ENGINES) ## every test (real Redis, real Ray Serve)
 	@$(BIN)/python -m pytest
 
 check: $(INSTALLED) ## formatter, linter and types, as CI runs them
@@ -54,6 +67,8 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
 	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
+	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
+	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from deployments.models.engines.registry import check_options
+from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
@@ -103,8 +103,9 @@ class HttpSettings(Settings):
 class EngineSettings(Settings):
     """What answers in a model's replicas."""
 
-    kind: Literal["simulated"] = "simulated"
-    """`simulated` answers with made-up words at a configured pace: for demos and load tests."""
+    kind: Annotated[str, AfterValidator(check_kind)] = "simulated"
+    """`simulated` answers with made-up words at a configured pace: for demos and load tests. `transformers` runs
+    models of Hugging Face's transformers: docs/engines.md."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of that engine; checked by the engine itself before anything starts."""

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.state import IngressSettings
-from serve_app.config import HttpSettings
+from serve_app.config import EngineSettings, HttpSettings
 
 
 def test_what_is_set_reaches_the_ingress() -> None:
@@ -31,3 +31,8 @@ def test_what_is_set_reaches_the_ingress() -> None:
 def test_what_cannot_be_meant(field: str, value: object, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         HttpSettings.model_validate({field: value})
+
+
+def test_a_kind_of_engine_that_there_is_not() -> None:
+    with pytest.raises(ValidationError, match=r"no engine of kind 'transformer'; there are simulated, transformers"):
+        EngineSettings.model_validate({"kind": "transformer", "options": {"model": "gpt2"}})

@@ -10,23 +10,32 @@ from pydantic_core import ErrorDetails
 from deployments.models.engines.options import Options
 from deployments.models.engines.protocol import Engine, EngineOptions, EngineOptionsError
 from deployments.models.engines.simulated import SimulatedOptions
+from deployments.models.engines.transformers.options import TransformersOptions
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     options: type[Options]
     engine: str
-    """`module:Class`; the class takes the checked options."""
+    """`module:name` of what makes the engine from the checked options: its class, or a function."""
 
 
 KINDS: dict[str, _Kind] = {
     "simulated": _Kind(SimulatedOptions, "deployments.models.engines.simulated:SimulatedEngine"),
+    "transformers": _Kind(TransformersOptions, "deployments.models.engines.transformers.engine:make_transformers"),
 }
+
+
+def check_kind(kind: str) -> str:
+    """The kind, if there is such a one; raises `EngineOptionsError`."""
+    if kind not in KINDS:
+        raise EngineOptionsError(f"there is no engine of kind {kind!r}; there are {', '.join(KINDS)}")
+    return kind
 
 
 def check_options(kind: str, options: EngineOptions) -> Options:
     """The options, checked; raises `EngineOptionsError`."""
-    accepted = KINDS[kind].options
+    accepted = KINDS[check_kind(kind)].options
     try:
         return accepted.model_validate(options)
     except ValidationError as error:

@@ -8,6 +8,7 @@ from ray.serve.context import _get_global_client
 from deployments.ingress.deployment import Ingress
 from deployments.ingress.sla import SlaTarget
 from deployments.models.deployment import ModelReplica
+from deployments.models.engines.registry import check_options
 from deployments.router.deployment import ModelRouter
 from deployments.router.scheduler import QosSettings
 from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
@@ -44,6 +45,9 @@ def bind_graph(args: ApplicationArgs) -> Application:
             **args.http.model_dump(),
         },
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
+        countings={
+            model.name: check_options(model.engine.kind, model.engine.options).counting() for model in args.models
+        },
     )
     return application
 

@@ -17,11 +17,22 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.admin import admin_request_schemas, admin_router
+from deployments.ingress.admission import model_for
 from deployments.ingress.authentication import ALL_BUT_GATEWAYS, require_role
 from deployments.ingress.decisions import decisions_request_schemas, decisions_router
 from deployments.ingress.errors import HttpError, redacted
-from deployments.ingress.inference import ChatCompletions, models_body
-from deployments.ingress.inference_documentation import MODELS_REPLIES, chat_operation, inference_schemas
+from deployments.ingress.inference.chat import parse_chat
+from deployments.ingress.inference.documentation import (
+    MODEL_REPLIES,
+    MODELS_REPLIES,
+    inference_operations,
+    inference_schemas,
+)
+from deployments.ingress.inference.embeddings import parse_embedding
+from deployments.ingress.inference.endpoint import Inference, Parse
+from deployments.ingress.inference.infer import parse_infer
+from deployments.ingress.inference.models import model_body, models_body
+from deployments.ingress.inference.text import parse_text
 from deployments.ingress.limits import limits_router
 from deployments.ingress.state import IngressState
 from policies import StoreError
@@ -32,6 +43,14 @@ EXPOSED = (
     *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
 )
 """Headers of replies that a page of another origin may read."""
+
+INFERENCE: dict[str, Parse] = {
+    "/v1/chat/completions": parse_chat,
+    "/v1/completions": parse_text,
+    "/v1/embeddings": parse_embedding,
+    "/v1/models/{model:path}/infer": parse_infer,
+}
+"""The routes that run models."""
 
 _LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
@@ -71,7 +90,8 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         openapi_url="/openapi.json",
         separate_input_output_schemas=False,
     )
-    app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(state), methods=["POST"]))
+    for path, parse in INFERENCE.items():
+        app.router.routes.append(Route(path, Inference(state, parse), methods=["POST"]))
     app.include_router(limits_router(state))
     app.include_router(decisions_router(state))
     app.include_router(admin_router(state))
@@ -85,6 +105,14 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         allowed = identity.key.models
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
+
+    @app.get("/v1/models/{model:path}", tags=["inference"], operation_id="getModel", responses=MODEL_REPLIES)
+    async def get_model(request: Request, model: str) -> Response:
+        """One model, by its name or an alias."""
+        identity = await state.identify(request.scope)
+        require_role(identity, *ALL_BUT_GATEWAYS)
+        model_for(state, identity, model)
+        return Response(model_body(model), media_type="application/json")
 
     @app.head("/healthz", include_in_schema=False)  # probes often ask for the status alone
     @app.get("/healthz", tags=["operation"], operation_id="health", openapi_extra=_OPEN)
@@ -178,7 +206,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         schemas |= {**inference_schemas(), **decisions_request_schemas(), **admin_request_schemas()}
-        schema["paths"]["/v1/chat/completions"] = {"post": chat_operation()}
+        schema["paths"] |= {path: {"post": operation} for path, operation in inference_operations().items()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]
         app.openapi_schema = schema

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -13,9 +14,11 @@ from deployments.ingress.authentication import authenticate, look_up, presented_
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.prompt_counters import PromptCounters
 from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.ingress.sla_sharing import SlaSharing
 from deployments.router.contract import Pools
+from deployments.tokenization.counting import Counting
 from policies import Limiter
 from policies.catalogue import Catalogue
 from policies.catalogue.editing import Editor
@@ -49,8 +52,17 @@ class IngressSettings:
 class IngressState:
     """One for each ingress replica."""
 
-    def __init__(self, settings: IngressSettings, limiter: Limiter, pools: Pools, live: LiveCatalogue) -> None:
+    def __init__(
+        self,
+        settings: IngressSettings,
+        limiter: Limiter,
+        pools: Pools,
+        live: LiveCatalogue,
+        countings: Mapping[str, Counting] = MappingProxyType({}),
+    ) -> None:
+        """`countings`: how prompts are counted, by pool."""
         self.settings = settings
+        self.counters = PromptCounters(countings)
         self.limiter = limiter
         self.pools = pools
         self.live = live
@@ -85,12 +97,14 @@ class IngressState:
                 raise
             _log.error("the new catalogue is wrong, and the one before it stays in use:\n%s", error)
         await self.live.start()
+        self.counters.start()
         self.sla_sharing.start()
         self.pools.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
         await self.imports.close()
+        await self.counters.close()
         await self.sla_sharing.close()
         await self.pools.close()
         await self.live.close()

@@ -46,9 +46,17 @@ async def merged(engine: Engine, choices: Sequence[Choice]) -> AsyncGenerator[tu
         await ready.put(None)
 
     following = asyncio.create_task(follow_all())
+    held: list[tuple[int, Chunk]] | None = []  # until all have begun: one that is refused refuses the request
     try:
         while (item := await ready.get()) is not None:
-            yield item
+            if held is None:
+                yield item
+                continue
+            held.append(item)
+            if len({index for index, _ in held}) == len(choices):
+                for each in held:
+                    yield each
+                held = None
         try:
             await following
         except ExceptionGroup as group:  # one failure ends all; it is that one's own that counts

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from deployments.models.engines.options import Options
-from deployments.models.engines.protocol import Chunk, Engine, GenerateRequest, Prompt, Usage
+from deployments.models.engines.protocol import Chunk, Engine, GenerateRequest, Prompt, Usage, unsupported_parameter
 from deployments.tokenization.counting import Counting, words
 
 _OPENING = "This reply is simulated: no model ran."
@@ -53,6 +53,8 @@ class SimulatedEngine(Engine):
         self._options = options
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
+        for name in ("logprobs",) if request.logprobs is not None else tuple(request.extra):
+            raise unsupported_parameter(name)
         options = self._options
         prompt = _texts(request.prompt)
         input_tokens = words(prompt)

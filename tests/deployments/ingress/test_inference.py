@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[dict[str, str], bytes, int, str, str | None]] = {
         "invalid_parameter",
         "messages.0.role",
     ),
-    "two choices": ({}, json.dumps(ask(n=2)).encode(), 422, "invalid_parameter", "n"),
+    "nine choices": ({}, json.dumps(ask(n=9)).encode(), 422, "invalid_parameter", "n"),
     "tools": ({}, json.dumps(ask(tools=[{"type": "function"}])).encode(), 400, "unsupported_parameter", "tools"),
     "JSON answers": ({}, json.dumps(ask(response_format={"type": "json_object"})).encode(), 400, *UNSUPPORTED_FORMAT),
     "a number as a text": ({}, json.dumps(ask(max_tokens="5")).encode(), 422, "invalid_parameter", "max_tokens"),

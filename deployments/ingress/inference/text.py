@@ -1,0 +1,95 @@
+"""`POST /v1/completions`: the request."""
+
+from typing import Annotated, Any, cast
+
+from pydantic import Field, WithJsonSchema, field_validator
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from deployments.ingress.errors import HttpError
+from deployments.ingress.inference.operation import Generation, Prompt
+from deployments.ingress.inference.parsing import MOST_CHOICES, GenerationRequest, ReplyTokens, parse
+from policies.entities import WHOLE
+
+REPLY_TOKENS = 16
+"""Longest text where the request says nothing, as OpenAI has it. Tokens."""
+
+_TOKEN = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+_TEXT = {"type": "string", "minLength": 1}
+TEXTS_OR_TOKENS: dict[str, Any] = {
+    "anyOf": [
+        _TEXT,
+        {"type": "array", "items": _TEXT, "minItems": 1},
+        {"type": "array", "items": _TOKEN, "minItems": 1},
+        {"type": "array", "items": {"type": "array", "items": _TOKEN, "minItems": 1}, "minItems": 1},
+    ]
+}
+"""The forms in which OpenAI's API takes texts, as a JSON schema."""
+
+
+def texts_or_tokens(value: object) -> object:
+    """Any of those forms as a list, each item a text or its tokens."""
+    items = value if isinstance(value, list) else [value]
+    if items and all(_is_token(item) for item in items):
+        items = [items]
+    if not items or not all(_is_text(item) or _is_tokens(item) for item in items):
+        raise ValueError("it should be a text, a list of texts, a list of tokens, or a list of such lists; none empty")
+    return items
+
+
+def _is_token(item: object) -> bool:
+    return isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 2**31
+
+
+def _is_text(item: object) -> bool:
+    return isinstance(item, str) and item != ""
+
+
+def _is_tokens(item: object) -> bool:
+    return isinstance(item, list) and len(item) > 0 and all(_is_token(each) for each in item)
+
+
+class CompletionRequest(GenerationRequest):
+    """`POST /v1/completions`."""
+
+    prompt: Annotated[
+        Any,
+        Field(description="What the model goes on from: texts, or tokens.", examples=["A sluice is"]),
+        WithJsonSchema(TEXTS_OR_TOKENS),
+    ]
+    max_tokens: ReplyTokens = REPLY_TOKENS
+    logprobs: Annotated[int, Field(ge=0, le=20, description="Not of every model."), WHOLE] | None = None
+
+    @field_validator("prompt")
+    @classmethod
+    def _a_form(cls, value: object) -> object:
+        return texts_or_tokens(value)
+
+
+UNSUPPORTED = ("echo", "suffix")
+
+_EXAMPLE = '{"model": …, "prompt": …}'
+
+
+def parse_text(_: Scope, __: Headers, body: bytes) -> Generation:
+    """What is asked for."""
+    request = parse(body, CompletionRequest, _EXAMPLE)
+    request.refuse(*UNSUPPORTED)
+    if ((request.model_extra or {}).get("best_of") or 1) != 1:
+        raise HttpError(400, "unsupported_parameter", "best_of is not supported here: leave it out.", param="best_of")
+    prompts = cast("list[Prompt]", request.prompt)
+    if len(prompts) * request.n > MOST_CHOICES:
+        raise HttpError(
+            400,
+            "invalid_parameter",
+            f"prompt and n ask for {len(prompts) * request.n} texts; one request may have {MOST_CHOICES}.",
+            param="prompt",
+        )
+    return Generation(
+        form="text",
+        prompts=prompts,
+        request=request,
+        reply_cap=request.max_tokens,
+        logprobs=request.logprobs,
+        extra=request.extra(),
+    )

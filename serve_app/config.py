@@ -105,7 +105,7 @@ class EngineSettings(Settings):
 
     kind: Annotated[str, AfterValidator(check_kind)] = "simulated"
     """`simulated` answers with made-up words at a configured pace: for demos and load tests. `transformers` runs
-    models of Hugging Face's transformers: docs/engines.md."""
+    models of Hugging Face's transformers, `python` a class of your own: docs/engines.md."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of that engine; checked by the engine itself before anything starts."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from deployments.models.engines.python.options import PythonOptions
+from deployments.models.engines.simulated import SimulatedOptions
 from deployments.router.scheduler import BandSettings, QosSettings
 from policies.entities import Match, Model, RateLimitPolicy
 from serve_app.config import (
@@ -33,6 +35,8 @@ DOCS = Path(__file__).parent.parent / "docs"
         (QosArgs, "configuration.md"),
         (SlaSettings, "routing.md"),
         (Model, "configuration.md"),
+        (SimulatedOptions, "engines.md"),
+        (PythonOptions, "engines.md"),
         (QosSettings, "qos.md"),
         (BandSettings, "qos.md"),
     ],

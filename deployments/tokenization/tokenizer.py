@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from deployments.tokenization.counting import Message
+from deployments.tokenization.source import ModelSourceError, located
 
 
 class TokenizerError(Exception):
@@ -32,7 +33,11 @@ class Tokenizer:
 
     @classmethod
     def load(cls, source: str, revision: str | None = None, chat_template: str | None = None) -> "Tokenizer":
-        """From a directory or the Hugging Face hub; blocks. Raises `TokenizerError`."""
+        """From where `…tokenization.source` says; blocks. Raises `TokenizerError`."""
+        try:
+            source = located(source)
+        except ModelSourceError as error:
+            raise TokenizerError(str(error)) from error
         try:
             from transformers import AutoTokenizer
         except ImportError as error:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,16 @@ def configuration(port: int, state_dir: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="package")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    folder = tmp_path_factory.mktemp("app")
-    port = free_port()
-    path = folder / "serve_config.yaml"
-    path.write_text(yaml.safe_dump(configuration(port, folder / "state")))
+    folder, port = tmp_path_factory.mktemp("app"), free_port()
+    with serving(configuration(port, folder / "state"), folder) as running:
+        yield running
+
+
+@contextmanager
+def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
+    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`."""
+    path, port = folder / "serve_config.yaml", config["http_options"]["port"]
+    path.write_text(yaml.safe_dump(config))
     log = folder / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(

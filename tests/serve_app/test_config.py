@@ -34,5 +34,7 @@ def test_what_cannot_be_meant(field: str, value: object, says: str) -> None:
 
 
 def test_a_kind_of_engine_that_there_is_not() -> None:
-    with pytest.raises(ValidationError, match=r"no engine of kind 'transformer'; there are simulated, transformers"):
+    with pytest.raises(
+        ValidationError, match=r"no engine of kind 'transformer'; there are simulated, transformers, python"
+    ):
         EngineSettings.model_validate({"kind": "transformer", "options": {"model": "gpt2"}})

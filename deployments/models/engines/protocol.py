@@ -1,7 +1,7 @@
 """What every engine does, with shapes and units. The replica that holds one is `deployments.models.deployment`.
 
 An engine runs one model: it says what it can do by which of `generate`, `embed` and `infer` it overrides. All engines
-pass the same suite of tests (`tests/deployments/models/engines/compliance.py`).
+pass the same suite of tests (`tests/deployments/models/engines/compliance`).
 """
 
 from array import array

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from deployments.models.engines.options import Options
 from deployments.models.engines.protocol import Engine, EngineOptions, EngineOptionsError
+from deployments.models.engines.python.options import PythonOptions
 from deployments.models.engines.simulated import SimulatedOptions
 from deployments.models.engines.transformers.options import TransformersOptions
 
@@ -23,6 +24,7 @@ class _Kind:
 KINDS: dict[str, _Kind] = {
     "simulated": _Kind(SimulatedOptions, "deployments.models.engines.simulated:SimulatedEngine"),
     "transformers": _Kind(TransformersOptions, "deployments.models.engines.transformers.engine:make_transformers"),
+    "python": _Kind(PythonOptions, "deployments.models.engines.python.engine:PythonEngine"),
 }
 
 

@@ -2,17 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from deployments.models.engines.options import Options
 from deployments.tokenization.counting import Counting
+from deployments.tokenization.source import check_source
 
 
 class TransformersOptions(Options):
     """One model, and what it is for."""
 
-    model: Annotated[str, Field(min_length=1)]
-    """A directory, or a name on the Hugging Face hub."""
+    model: Annotated[str, Field(min_length=1), AfterValidator(check_source)]
+    """A directory, a name on the Hugging Face hub, or `package:NAME/FOLDER`: a folder of an installed package."""
     revision: str | None = None
     """Of a model on the hub: a commit, a branch or a tag."""
     task: Literal["generate", "embed"] = "generate"
@@ -23,6 +24,19 @@ class TransformersOptions(Options):
     """`auto`: half precision on a GPU, float32 on a CPU."""
     chat_template: str | None = None
     """A Jinja template in the place of the tokenizer's own."""
+    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "mean_sqrt_len_tokens", "weightedmean"] = "auto"
+    """How the vectors of an input's tokens become one (`task: embed`). `auto`: as the model's own files for
+    sentence-transformers have it, and `mean` where there are none."""
+    embed_batch_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Most tokens of a batch of embeddings, padding included; a longer input has a batch of its own. None: 1,024 on a
+    CPU, 32,768 on a GPU."""
+
+    @model_validator(mode="after")
+    def _each_task_has_its_own(self) -> "TransformersOptions":
+        for name in ("pooling", "embed_batch_tokens"):
+            if self.task != "embed" and name in self.model_fields_set:
+                raise ValueError(f"{name} is for task: embed, and this is task: {self.task}")
+        return self
 
     def counting(self) -> Counting:
         return Counting("tokenizer", self.model, self.revision, self.chat_template)

@@ -195,9 +195,13 @@ def model_deployment_name(model: str) -> str:
     return f"model-{model}"
 
 
-def deployment_names(args: ApplicationArgs) -> tuple[str, ...]:
-    """All deployments of an application of ours, as they are named under `deployments`."""
-    return (INGRESS, ROUTER, *(model_deployment_name(model.name) for model in args.models))
+def deployments_of(args: ApplicationArgs) -> dict[str, dict[str, Any]]:
+    """All deployments of an application of ours, by their names under `deployments`, with what their engines need."""
+    models = {
+        model_deployment_name(model.name): check_options(model.engine.kind, model.engine.options).deployment()
+        for model in args.models
+    }
+    return {INGRESS: {}, ROUTER: {}, **models}
 
 
 def is_loopback(host: str) -> bool:

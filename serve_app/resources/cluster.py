@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.serve.context import _get_global_client
 
-from serve_app.config import ApplicationArgs, deployment_names
+from serve_app.config import ApplicationArgs, deployments_of
 from serve_app.config_file import IMPORT_PATH
 from serve_app.errors import ResourcesLackingError
 from serve_app.resources.needs import Need, Resources, needs
@@ -28,7 +28,8 @@ NODE_GROUP_LABEL = "ray.io/node-group"
 KUBERAY = "RAY_USAGE_STATS_KUBERAY_IN_USE"
 """Stands in the environment of every pod that KubeRay starts."""
 
-_log = logging.getLogger("ray.serve")  # what it says is seen at the terminal of `serve run`, and in the controller's log
+_log = logging.getLogger("ray.serve")
+"""What it says is seen at the terminal of `serve run`, and in the log of Serve's controller."""
 
 
 def require_resources(args: ApplicationArgs) -> None:
@@ -91,15 +92,13 @@ def _details() -> dict[str, Any] | None:
     return details
 
 
-def _known_deployments(config: dict[str, Any]) -> tuple[str, ...]:
+def _known_deployments(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if config["import_path"] != IMPORT_PATH:
-        return ()
-    return deployment_names(ApplicationArgs.model_validate(config.get("args") or {}))
+        return {}
+    return deployments_of(ApplicationArgs.model_validate(config.get("args") or {}))
 
 
 def _is_this(config: dict[str, Any], args: ApplicationArgs) -> bool:
     return bool(config["import_path"] == IMPORT_PATH) and args == ApplicationArgs.model_validate(
         config.get("args") or {}
     )
-
-

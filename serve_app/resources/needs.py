@@ -5,7 +5,7 @@ instead where it has one. What else narrows the choice of nodes (label selectors
 than in truth, and so nothing is refused that Ray could place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,19 +50,19 @@ class Need:
         return sum(part.get("GPU", 0) for group in self.groups for part in group)
 
 
-def needs(application: Mapping[str, Any], ours: Iterable[str] = ()) -> list[Need]:
-    """What every deployment asks for: those of the file and, of an application whose graph is known, `ours`.
+def needs(application: Mapping[str, Any], ours: Mapping[str, Mapping[str, Any]]) -> list[Need]:
+    """What every deployment asks for: those of the file, and `ours`, whose graph is known: what the code says of each
+    of them, in the file's words; the file overrides it.
 
     Of a deployment that stands in the file without saying what it needs, and is not among `ours`, nothing is known: its
     code may say it. It is left out.
     """
     name = application.get("name", "default")
-    known = dict.fromkeys(ours)
     entries = {entry["name"]: entry for entry in application.get("deployments") or []}
     return [
-        need(name, deployment, entries.get(deployment, {}))
-        for deployment in [*known, *(entry for entry in entries if entry not in known)]
-        if deployment in known or _says_what_it_needs(entries[deployment])
+        need(name, deployment, {**ours.get(deployment, {}), **entries.get(deployment, {})})
+        for deployment in [*ours, *(entry for entry in entries if entry not in ours)]
+        if deployment in ours or _says_what_it_needs(entries[deployment])
     ]
 
 

@@ -112,9 +112,9 @@ def _gpus_left(units: int, gpus: tuple[int, ...]) -> list[tuple[int, ...]]:
     if units >= _UNITS:
         count = -(-units // _UNITS)
         whole = sum(gpu == _UNITS for gpu in gpus)
-        return [tuple(sorted((*(gpu for gpu in gpus if gpu != _UNITS), *(_UNITS,) * (whole - count), *(0,) * count)))] * (
-            whole >= count
-        )
+        return [
+            tuple(sorted((*(gpu for gpu in gpus if gpu != _UNITS), *(_UNITS,) * (whole - count), *(0,) * count)))
+        ] * (whole >= count)
     found = []
     for gpu in sorted({gpu for gpu in gpus if gpu >= units}):
         rest = list(gpus)

@@ -63,10 +63,18 @@ def test_an_application() -> None:
             {"name": "of-other-code", "num_replicas": 2},
         ],
     }
-    found = needs(application, ["Ingress", "model-b"])
+    found = needs(
+        application,
+        {
+            "Ingress": {},
+            "model-b": {"ray_actor_options": {"num_cpus": 9}},
+            "model-c": {"placement_group_bundles": [{"CPU": 1, "GPU": 1}], "ray_actor_options": {"num_cpus": 1}},
+        },
+    )
     assert [(each.deployment, each.asks) for each in found] == [
         ("Ingress", "num_cpus: 1 (Serve's default)"),
         ("model-b", "num_cpus: 1 (Serve's default), num_gpus: 0.5, accelerator_type: T4"),
+        ("model-c", "placement_group_bundles: [{'CPU': 1, 'GPU': 1}], placement_group_strategy: PACK"),
     ]
-    assert [each.gpus() for each in found] == [0, 0.5]
+    assert [each.gpus() for each in found] == [0, 0.5, 1]
     assert {each.application for each in found} == {"app"}

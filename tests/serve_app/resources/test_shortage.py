@@ -47,7 +47,7 @@ CASES: list[tuple[str, list[Need], list[Resources], str | None]] = [
         "all together",
         [of(num_cpus=1.5), need("app", "model-b", {})],
         [LAPTOP],
-        r"together ask for more than there is: 2.5 of 2 num_cpus\. They are model-a \(1 replica: num_cpus: 1.5\), model-b",
+        r"together ask for more than there is: 2.5 of 2 num_cpus\. They are model-a \(1 replica: num_cpus: 1.5\), mod",
     ),
     (
         "parts of GPUs",

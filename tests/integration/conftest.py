@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,16 @@ class Application:
         found = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "redis-server" and self._is_ours(p)]
         assert len(found) == 1, found
         return found[0]
+
+    def replica_pids(self, deployment: str) -> set[int]:
+        """The processes of a deployment's replicas, those that are starting included."""
+        found = set()
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                title = "".join(process.cmdline()[:1])
+                if title.startswith(f"ray::ServeReplica:sluice:{deployment}"):
+                    found.add(process.pid)
+        return found
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,11 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 
 
 @contextmanager
-def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
-    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`."""
+def serving(
+    config: dict[str, Any], folder: Path, started: Callable[[Application], None] | None = None
+) -> Iterator[Application]:
+    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`. `started` waits
+    for something else than readiness."""
     path, port = folder / "serve_config.yaml", config["http_options"]["port"]
     path.write_text(yaml.safe_dump(config))
     log = folder / "serve.log"
@@ -98,7 +101,7 @@ def serving(config: dict[str, Any], folder: Path) -> Iterator[Application]:
         )
     running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
     try:
-        _wait_until_ready(running)
+        (started or _wait_until_ready)(running)
         yield running
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []

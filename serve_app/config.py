@@ -174,10 +174,11 @@ class ApplicationArgs(Settings):
     qos: QosArgs = Field(default_factory=QosArgs)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
-    missing_resources: Literal["auto", "refuse", "ignore"] = "auto"
+    missing_resources: Literal["auto", "refuse", "warn"] = "auto"
     """What happens when the Ray cluster can never place all replicas, for want of GPUs, CPUs or anything else that
-    `ray_actor_options` ask for. `refuse`: the deployment fails and says why. `ignore`: they wait for nodes, silently.
-    `auto`: `refuse`, but only a warning where the cluster may get nodes by itself (KubeRay, Ray's autoscaler)."""
+    `ray_actor_options` ask for. `refuse`: the deployment fails and says why. `warn`: it says so in Serve's log, and
+    the replicas wait for nodes. `auto`: `warn` where the cluster may get nodes by itself (KubeRay, Ray's cluster
+    launcher), else `refuse`."""
 
     @model_validator(mode="after")
     def _names_once(self) -> "ApplicationArgs":

@@ -28,6 +28,8 @@ NODE_GROUP_LABEL = "ray.io/node-group"
 KUBERAY = "RAY_USAGE_STATS_KUBERAY_IN_USE"
 """Stands in the environment of every pod that KubeRay starts."""
 
+_WAY_OUT = "If nodes will be added to this cluster later, set args.missing_resources: warn."
+
 _log = logging.getLogger("ray.serve")
 """What it says is seen at the terminal of `serve run`, and in the log of Serve's controller."""
 
@@ -35,18 +37,16 @@ _log = logging.getLogger("ray.serve")
 def require_resources(args: ApplicationArgs) -> None:
     """Raises `ResourcesLackingError` where what is being deployed can never be placed; warns where the cluster may
     grow. Does nothing outside of a deployment of a file."""
-    if args.missing_resources == "ignore":
-        return
     asked = _asked(args)
     nodes = cluster_nodes()
     found = shortages(asked, nodes)
     if not found:
         return
     message = explain(found, nodes)
-    if args.missing_resources == "auto" and (why := grows()):
-        _log.warning("%s\nThis cluster may get nodes later (%s): waiting for them.", message, why)
-        return
-    raise ResourcesLackingError(message)
+    why = {"auto": grows(), "refuse": None, "warn": "missing_resources is warn"}[args.missing_resources]
+    if why is None:
+        raise ResourcesLackingError(f"{message}\n{_WAY_OUT}")
+    _log.warning("%s\nReplicas that find no place wait for more nodes: %s.", message, why)
 
 
 def cluster_nodes() -> list[Resources]:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -43,6 +44,15 @@ EXPOSED = (
     *(f"x-ratelimit-{what}-{of}" for what in ("limit", "remaining", "reset") for of in ("requests", "tokens")),
 )
 """Headers of replies that a page of another origin may read."""
+
+
+class _ModelName(StringConvertor):
+    """A model's name in a path: names may hold slashes, and what follows one is not part of it."""
+
+    regex = "(?!.*/infer$).+"
+
+
+register_url_convertor("model_name", _ModelName())
 
 INFERENCE: dict[str, Parse] = {
     "/v1/chat/completions": parse_chat,
@@ -106,7 +116,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         models = tuple(m for m in state.resolver.models if allowed is None or m.name in allowed)
         return Response(models_body(models), media_type="application/json")
 
-    @app.get("/v1/models/{model:path}", tags=["inference"], operation_id="getModel", responses=MODEL_REPLIES)
+    @app.get("/v1/models/{model:model_name}", tags=["inference"], operation_id="retrieveModel", responses=MODEL_REPLIES)
     async def get_model(request: Request, model: str) -> Response:
         """One model, by its name or an alias."""
         identity = await state.identify(request.scope)

@@ -9,6 +9,9 @@ Message = Mapping[str, str]
 TEMPLATE_TOKENS = 32
 """What an unknown chat template may add to a conversation, in tokens: its beginning and a system prompt of its own."""
 
+MARKS = 4
+"""What an unknown tokenizer may add to a text: marks of its beginning and its end. Tokens."""
+
 TOKENS_PER_MESSAGE = 8
 """What an unknown chat template may add to each message: its role, and the marks around it."""
 
@@ -34,9 +37,9 @@ def words(texts: Sequence[str]) -> int:
 
 def most_of_text(text: str) -> int:
     """A bound for a text without a tokenizer: byte-level vocabularies have no token shorter than a byte."""
-    return len(text.encode())
+    return MARKS + len(text.encode())
 
 
 def most_of_chat(messages: Sequence[Message]) -> int:
     """A bound for a conversation without a tokenizer."""
-    return TEMPLATE_TOKENS + sum(most_of_text(message["content"]) + TOKENS_PER_MESSAGE for message in messages)
+    return TEMPLATE_TOKENS + sum(len(message["content"].encode()) + TOKENS_PER_MESSAGE for message in messages)

@@ -188,6 +188,15 @@ _VECTORS = {
     "usage": {"prompt_tokens": 4, "total_tokens": 4},
 }
 
+_MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "A model's name or alias.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    "example": "sim-small",
+}
+
 _ERRORS = {
     400: "Malformed, what this model cannot do, or a cost that no limit can ever hold.",
     401: "No API key, or one that is not valid.",
@@ -230,19 +239,13 @@ def inference_operations() -> dict[str, dict[str, Any]]:
         "/v1/models/{model}/infer": {
             **_operation(
                 ("infer", "Ask a model in its own schema"),
-                {"application/json": {"schema": {}, "example": {"pixels": [0, 5, 13]}}, "application/octet-stream": {}},
+                {
+                    "application/json": {"schema": {}, "example": {"pixels": [0, 5, 13]}},
+                    "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
+                },
                 ("The model's reply.", {"application/json": {"schema": {}}}),
             ),
-            "parameters": [
-                {
-                    "name": "model",
-                    "in": "path",
-                    "required": True,
-                    "description": "A model's name or alias.",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
-                    "example": "sim-small",
-                }
-            ],
+            "parameters": [_MODEL],
         },
     }
 

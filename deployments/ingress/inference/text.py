@@ -30,7 +30,7 @@ TEXTS_OR_TOKENS: dict[str, Any] = {
 def texts_or_tokens(value: object) -> object:
     """Any of those forms as a list, each item a text or its tokens."""
     items = value if isinstance(value, list) else [value]
-    if items and all(_is_token(item) for item in items):
+    if items and items is value and all(_is_token(item) for item in items):
         items = [items]
     if not items or not all(_is_text(item) or _is_tokens(item) for item in items):
         raise ValueError("it should be a text, a list of texts, a list of tokens, or a list of such lists; none empty")

@@ -23,6 +23,10 @@ RIGHTLY_REFUSED: tuple[tuple[type[Exception], str, str, str], ...] = (
         "OpenAPI has no words for parameters that exclude others",
     ),
     (RejectedPositiveData, "invalid_parameter", "parts of a limit", "JSON schema cannot compare two numbers"),
+    (RejectedPositiveData, "invalid_parameter", "stands with", "nor for parameters that go together"),
+    (RejectedPositiveData, "invalid_parameter", "one request may have", "nor for the product of two"),
+    (RejectedPositiveData, "unsupported_operation", "", "what a model offers is its engine's to say"),
+    (RejectedPositiveData, "unsupported_parameter", "by this model", "and so is what it honours"),
     (MissingHeaderNotRejected, "precondition_required", "", "RFC 6585 has 428 for just that, and the check not"),
 )
 """What a check makes of a reply, the reply's `code`, a part of its message, and why it is right."""

@@ -9,6 +9,7 @@ configures it, and `conformance_hooks` tells it what it cannot know.
 import json
 import subprocess
 import sys
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 
 from deployments.ingress.authentication import sha256_of
 from deployments.ingress.state import IngressSettings
+from deployments.models.engines.protocol import Embeddings, EmbedRequest, InferRequest
+from deployments.models.engines.simulated import SimulatedEngine
 from tests.deployments.ingress.conftest import LocalPools, secret
 from tests.deployments.ingress.served import Server
 from tests.policies.redis_server import RedisServer
@@ -55,16 +58,34 @@ ASKED = {**CATALOGUE, "models": [{"name": "sim-small", "tier": "cheap", "pool": 
 SETTINGS = IngressSettings(demo=True, failed_authentications_per_minute=1_000_000)
 
 
+class Able(SimulatedEngine):
+    """Offers every operation."""
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        return Embeddings(tuple(array("f", [0.6, 0.8]) for _ in request.inputs), len(request.inputs))
+
+    async def infer(self, request: InferRequest) -> bytes:
+        return b'{"length": %d}' % len(request.body)
+
+
+@pytest.fixture
+def pools() -> LocalPools:
+    pools = LocalPools()
+    for service in pools.services.values():
+        service._engine = Able(service._engine._options)
+    return pools
+
+
 @pytest.mark.parametrize(
     ("paths", "catalogue"), [("^/admin", CATALOGUE), ("^/(v1|healthz|readyz)", ASKED)], ids=["admin", "requests"]
 )
 @pytest.mark.timeout(TIMEOUT_S + 30)
 def test_the_api_is_as_it_says(
-    redis_server: RedisServer, tmp_path: Path, paths: str, catalogue: dict[str, Any]
+    redis_server: RedisServer, pools: LocalPools, tmp_path: Path, paths: str, catalogue: dict[str, Any]
 ) -> None:
     with redis_server.sync() as redis:
         redis.flushall()
-    with Server(redis_server.socket, catalogue, LocalPools(), SETTINGS) as server:
+    with Server(redis_server.socket, catalogue, pools, SETTINGS) as server:
         _ask(server.url, catalogue["models"][0]["name"])
         run = _schemathesis(server.url, paths, tmp_path / "events.ndjson")
     assert run.returncode == 0, run.stdout

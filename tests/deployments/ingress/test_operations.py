@@ -226,6 +226,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], int, str, str]] = {
     "an empty prompt": (TEXT, text(prompt=""), 422, "invalid_parameter", "prompt"),
     "no prompts": (TEXT, text(prompt=[]), 422, "invalid_parameter", "prompt"),
     "mixed prompts": (TEXT, text(prompt=["a", 5]), 422, "invalid_parameter", "prompt"),
+    "a token alone": (TEXT, text(prompt=5), 422, "invalid_parameter", "prompt"),
     "a token below zero": (TEXT, text(prompt=[-1]), 422, "invalid_parameter", "prompt"),
     "too many texts": (TEXT, text(prompt=["a"] * 3, n=3), 400, "invalid_parameter", "prompt"),
     "echo": (TEXT, text(echo=True), 400, "unsupported_parameter", "echo"),

@@ -6,15 +6,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
 from deployments.models.engines.protocol import EngineOptionsError, RequestRefusedError
+from deployments.models.engines.transformers.loading import (
+    find_device,
+    load_config,
+    load_model,
+    load_tokenizer,
+    located_model,
+)
 from deployments.models.engines.transformers.options import TransformersOptions
 from deployments.models.engines.transformers.pooling import pool
 from deployments.models.engines.transformers.rounds import Tokens
 from deployments.models.engines.transformers.sentence_files import read_sentence_settings
-from deployments.tokenization.source import ModelSourceError, located
-from deployments.tokenization.tokenizer import Tokenizer, TokenizerError
 
 DEFAULT_MAX_TOKENS = 512
 """Longest input of a model that says nothing of it."""
@@ -31,11 +36,11 @@ class Encoder:
 
     def __init__(self, options: TransformersOptions) -> None:
         """Loads the model, in seconds to minutes. Raises `EngineOptionsError` where it cannot be used so."""
-        source = _located(options.model)
+        source = located_model(options.model)
         settings = read_sentence_settings(source, options.revision)
         self.pooling = settings.pooling or "mean" if options.pooling == "auto" else options.pooling
-        self.device = _device(options.device)
-        self._tokenizer = _tokenizer(source, options.revision)
+        self.device = find_device(options.device)
+        self._tokenizer = load_tokenizer(source, options.revision)
         if settings.lower_case and self._tokenizer.encode("A") != self._tokenizer.encode("a"):
             raise EngineOptionsError(
                 f"model {source}: its sentence-transformers configuration wants texts in lower case (do_lower_case),"
@@ -124,50 +129,12 @@ def _positions(model: Any) -> int | None:
     return most if most is not None and most > 0 else None
 
 
-def _located(source: str) -> str:
-    try:
-        return located(source)
-    except ModelSourceError as error:
-        raise EngineOptionsError(str(error)) from error
-
-
-def _tokenizer(source: str, revision: str | None) -> Tokenizer:
-    try:
-        return Tokenizer.load(source, revision)
-    except TokenizerError as error:
-        raise EngineOptionsError(str(error)) from error
-
-
-def _device(wanted: str) -> torch.device:
-    present = torch.cuda.is_available()
-    if wanted.startswith("cuda") and not present:
-        raise EngineOptionsError(f"device: {wanted}, but this process sees no GPU: give the deployment num_gpus")
-    return torch.device(("cuda" if present else "cpu") if wanted == "auto" else wanted)
-
-
 def _loaded(source: str, options: TransformersOptions, device: torch.device) -> Any:
-    """The model, on its device. What it brings as code of its own is not run."""
-    named = {"pretrained_model_name_or_path": source, "revision": options.revision, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(**named)
-        if config.is_encoder_decoder:
-            raise EngineOptionsError(
-                f"model {source}: {config.model_type} is an encoder with a decoder; embeddings are supported of models"
-                " that are one or the other"
-            )
-        config.use_cache = False  # of models that generate: nothing is read twice here
-        dtype = chosen_dtype(options.dtype, device.type, config.dtype)
-        return AutoModel.from_pretrained(**named, config=config, dtype=dtype).to(device).eval()
-    except OSError as error:
-        raise EngineOptionsError(f"model {source} cannot be loaded: {error}") from error
-
-
-def chosen_dtype(wanted: str, device_type: str, own: torch.dtype | None) -> torch.dtype:
-    """`own`: that of the model's weights as they are stored."""
-    if wanted != "auto":
-        dtype: torch.dtype = getattr(torch, wanted)
-        return dtype
-    if device_type == "cpu":
-        return torch.float32
-    # Of the two halves float16 is the more exact. Models trained in bfloat16 may have numbers beyond its range.
-    return torch.bfloat16 if own == torch.bfloat16 else torch.float16
+    config = load_config(source, options.revision)
+    if config.is_encoder_decoder:
+        raise EngineOptionsError(
+            f"model {source}: {config.model_type} is an encoder with a decoder; embeddings are supported of models"
+            " that are one or the other"
+        )
+    config.use_cache = False  # of models that generate: nothing is read twice here
+    return load_model(AutoModel, source, options, config, device)

@@ -8,6 +8,12 @@ from deployments.models.engines.options import Options
 from deployments.tokenization.counting import Counting
 from deployments.tokenization.source import check_source
 
+_OF_TASK = {
+    "embed": ("pooling", "embed_batch_tokens"),
+    "generate": ("chat_template", "max_batch_requests", "context_tokens", "cache_tokens", "prefill_tokens"),
+}
+"""Options that only one task has."""
+
 
 class TransformersOptions(Options):
     """One model, and what it is for."""
@@ -31,11 +37,24 @@ class TransformersOptions(Options):
     """Most tokens of a batch of embeddings, padding included; a longer input has a batch of its own. None: 1,024 on a
     CPU, 32,768 on a GPU."""
 
+    max_batch_requests: Annotated[int, Field(ge=1, le=1_024)] = 32
+    """How many requests run together at most (`task: generate`); more wait their turn. Give the deployment as many
+    slots."""
+    context_tokens: Annotated[int, Field(ge=2)] | None = None
+    """Most tokens of a prompt and its reply together, where that shall be less than the model's own context."""
+    cache_tokens: Annotated[int, Field(ge=2)] | None = None
+    """Tokens that the memory for keys and values holds: of all requests that run together, each counted as long as the
+    longest may become. None: what 70% of the memory allows that is free once the model is loaded (on a CPU 35%)."""
+    prefill_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of new prompts that are read between two steps of the replies that grow. None: 256 on a CPU, 4,096 on
+    a GPU."""
+
     @model_validator(mode="after")
     def _each_task_has_its_own(self) -> "TransformersOptions":
-        for name in ("pooling", "embed_batch_tokens"):
-            if self.task != "embed" and name in self.model_fields_set:
-                raise ValueError(f"{name} is for task: embed, and this is task: {self.task}")
+        for task, names in _OF_TASK.items():
+            for name in names:
+                if self.task != task and name in self.model_fields_set:
+                    raise ValueError(f"{name} is for task: {task}, and this is task: {self.task}")
         return self
 
     def counting(self) -> Counting:

@@ -63,7 +63,7 @@ async def test_a_gpu_that_is_not_there(tiny_encoder: Path) -> None:
 )
 def test_the_precision(wanted: str, device: str, own: str | None, chosen: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: make engines says why")
-    from deployments.models.engines.transformers.encoder import chosen_dtype
+    from deployments.models.engines.transformers.loading import chosen_dtype
 
     assert chosen_dtype(wanted, device, own and getattr(torch, own)) == getattr(torch, chosen)
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployments.tokenization.detokenizing import CONTEXT_TOKENS, TextStream
-from deployments.tokenization.token_bytes import token_bytes
+from deployments.tokenization.token_bytes import skipped, token_bytes
 
 
 def bytewise(tokens: list[int]) -> str:
@@ -50,12 +50,14 @@ def test_any_bytes_are_what_decoding_them_at_once_gives(tokens: bytes) -> None:
     assert "".join(pieces(list(tokens))) == tokens.decode(errors="replace")
 
 
+@example([129, 0, 97])  # half a character, a token that is left out, the other half
 @given(st.lists(st.integers(0, 300), max_size=40))
 def test_a_real_vocabulary(tiny: Any, tokens: list[int]) -> None:
     def decode(some: list[int]) -> str:
         return str(tiny.decode(some, skip_special_tokens=True))
 
-    stream = TextStream(decode, token_bytes(tiny))
+    left_out, own = skipped(tiny), token_bytes(tiny)
+    stream = TextStream(decode, lambda token: b"" if token in left_out else own(token))
     assert "".join([*map(stream.push, tokens), stream.flush()]) == decode(tokens)
 
 

@@ -89,6 +89,8 @@ class CausalModel:
         self.cache_tokens = options.cache_tokens or self._affordable_tokens()
         self.context = min(self.context, self.cache_tokens)
         self.prefill_tokens = options.prefill_tokens or PREFILL_TOKENS[self.device.type]
+        if self.device.type == "cuda":
+            self._warm_up()
 
     def forward(self, first: int, tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
         """[rows, vocabulary], 32-bit: the scores of what follows the last token of each row. The rows are in the slots
@@ -163,6 +165,20 @@ class CausalModel:
             apart = (found - alone).square().mean().sqrt()
             if not bool(apart <= TOLERANCE[self.model.dtype] * alone.std()):
                 raise EngineOptionsError(f"model {self.source}: {_unsuitable(self._config)}")
+
+    def _warm_up(self) -> None:
+        """On a GPU: what it makes once for a whole piece of a prompt and for a token, and a look at its memory."""
+        length = min(self.prefill_tokens, self.context - 1)
+        try:
+            with torch.inference_mode():
+                self.cache.fit(1, length + 1)
+                self.forward(0, [[0] * length], [0])
+                self.forward(0, [[0]], [length])
+        except torch.OutOfMemoryError as error:
+            raise EngineOptionsError(
+                f"the device has no memory for {length} tokens of prompts beside the model: lower prefill_tokens or"
+                f" cache_tokens. ({error})"
+            ) from error
 
     def _affordable_tokens(self) -> int:
         if self.device.type == "cuda":

@@ -6,10 +6,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from serve_app.fast_lane import environment
@@ -21,6 +23,11 @@ pytestmark = [pytest.mark.serve, pytest.mark.timeout(300)]
 HEADERS = {"authorization": "Bearer sk-demo-premium"}
 SLOTS = 4
 """Of each replica of `pair`."""
+
+LONG = 32_768
+"""Most tokens of a conversation with the model of `kind: transformers`."""
+
+TRANSFORMERS = all(map(find_spec, ("torch", "transformers")))
 
 REPLACED_S = 60.0
 """Within what a replica that ended must have been replaced, on a busy machine."""
@@ -61,17 +68,42 @@ def configuration_of(folder: Path) -> dict[str, Any]:
             },
         },
     ]
+    if TRANSFORMERS:
+        options = {"model": str(_long_model(folder / "model")), "device": "cpu"}
+        application["args"]["models"].append(
+            {"name": "long", "slots": 1, "engine": {"kind": "transformers", "options": options}}
+        )
     small: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0.1}}
     application["deployments"] = [
         *application["deployments"][:2],
         {"name": "model-watched", "max_ongoing_requests": 4, **small},
         {"name": "model-pair", "num_replicas": 2, "max_ongoing_requests": SLOTS, **small},
         {"name": "model-hangs", "health_check_timeout_s": 1, **small},
+        *([{"name": "model-long", "max_ongoing_requests": 4, **small}] if TRANSFORMERS else []),
     ]
     catalogue = application["deployments"][0]["user_config"]["catalogue"]
     catalogue["tiers"], catalogue["policies"] = [{"name": "only"}], []
-    catalogue["models"] = [{"name": name, "tier": "only"} for name in ("watched", "pair", "hangs")]
+    catalogue["models"] = [
+        {"name": model["name"], "tier": "only", "max_output_tokens": 100_000} for model in application["args"]["models"]
+    ]
     return config
+
+
+def _long_model(folder: Path) -> Path:
+    """A tiny model that has room for replies of minutes, and never ends one by itself."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tests.deployments.models.engines.tiny_model import make_tiny_model
+
+    make_tiny_model(folder, hidden=128, context=LONG)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight[:3] = 0.0  # its special tokens, the end among them, are never the likeliest
+    model.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": LONG}))
+    return folder
 
 
 def chat(model: str, text: str = "hello", **more: Any) -> dict[str, Any]:
@@ -101,13 +133,8 @@ class Log:
 
 
 async def ask_and_leave(application: Application, log: Log, *, stream: bool) -> float:
-    """Asks over a bare socket, and closes it while the reply is being generated. When."""
-    host, port = application.base_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    body = json.dumps(chat("watched", stream=stream, max_tokens=600)).encode()
-    head = {"host": host, "content-type": "application/json", "content-length": str(len(body)), **HEADERS}
-    lines = ["POST /v1/chat/completions HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-    writer.write("\r\n".join(lines).encode() + body)
+    """Asks `watched` over a bare socket, and closes it while the reply is being generated. When."""
+    reader, writer = await _ask_by_socket(application, chat("watched", stream=stream, max_tokens=600))
     await log.next("start")
     if stream:
         await asyncio.wait_for(reader.readuntil(b"tick"), 5)
@@ -116,6 +143,18 @@ async def ask_and_leave(application: Application, log: Log, *, stream: bool) -> 
     writer.close()
     await writer.wait_closed()
     return time.monotonic()
+
+
+async def _ask_by_socket(
+    application: Application, request: dict[str, Any]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = application.base_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    body = json.dumps(request).encode()
+    head = {"host": host, "content-type": "application/json", "content-length": str(len(body)), **HEADERS}
+    lines = ["POST /v1/chat/completions HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+    writer.write("\r\n".join(lines).encode() + body)
+    return reader, writer
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
@@ -143,6 +182,39 @@ async def test_who_waits_takes_the_slot_of_who_leaves(application: Application) 
         assert await log.next("start") - left_at < 1.0
         assert (await waiting).status_code == 200
     await log.next("end")
+
+
+@pytest.mark.skipif(not TRANSFORMERS, reason="torch is not installed: make engines")
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_a_real_model_stops_when_its_client_leaves(application: Application, stream: bool) -> None:
+    (pid,) = application.replica_pids("model-long")
+    replica = psutil.Process(pid)
+
+    async def busy(for_s: float = 0.4) -> float:
+        """How many CPUs it keeps busy."""
+        before = replica.cpu_times()
+        await asyncio.sleep(for_s)
+        after = replica.cpu_times()
+        return (after.user + after.system - before.user - before.system) / for_s
+
+    async with httpx.AsyncClient(base_url=application.base_url, headers=HEADERS, timeout=60) as client:
+        assert (await client.post("/v1/chat/completions", json=chat("long", max_tokens=1))).status_code == 200
+        idle = await busy()
+        request = chat("long", stream=stream, max_tokens=LONG // 2, temperature=0)
+        _, writer = await _ask_by_socket(application, request)
+        await asyncio.sleep(0.5)
+        working = await busy()
+        writer.close()
+        await writer.wait_closed()
+        left_at = time.monotonic()
+        assert working > idle + 0.3, "it generates"
+        reply = await client.post("/v1/chat/completions", json=chat("long", max_tokens=1))
+        assert reply.status_code == 200
+        freed_s = time.monotonic() - left_at
+        assert freed_s < 1.0, "the pool has one slot"
+        print(f"CPUs idle {idle:.2f}, working {working:.2f}; the slot was free after {freed_s * 1000:.0f} ms")
+        await asyncio.sleep(max(0.0, 1.0 - freed_s))
+        assert await busy() < idle + (working - idle) / 3, "nothing of it runs a second later"
 
 
 async def _ask(client: httpx.AsyncClient, text: str, *, stream: bool) -> str:

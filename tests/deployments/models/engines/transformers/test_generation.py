@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
+import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -358,6 +359,31 @@ async def test_a_directory_without_weights(tiny_tokenizer: Path, tiny_model: Pat
 # Coming and going.
 
 
+@contextmanager
+def held_up(engine: Engine) -> Iterator[None]:
+    """While it lasts no step of the model ends: what is asked for meanwhile is all under way."""
+    model, go_on = cast(Any, engine)._batcher._model, threading.Event()
+    forward = model.forward
+
+    def waiting(*step: Any) -> Any:
+        go_on.wait(TIMEOUT_S)
+        return forward(*step)
+
+    model.forward = waiting
+    try:
+        yield
+    finally:
+        if model.forward is waiting:
+            model.forward = forward
+        go_on.set()
+
+
+async def until_running(engine: Engine, count: int) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while cast(Any, engine).running < count:
+            await asyncio.sleep(0.001)
+
+
 async def until_idle(engine: Engine) -> None:
     async with asyncio.timeout(TIMEOUT_S):
         while cast(Any, engine).running:
@@ -368,11 +394,11 @@ async def test_who_leaves_gives_the_row_to_who_waits(tiny_model: Path, direct: D
     engine = await started(tiny_model, max_batch_requests=1)
     first = cast(Any, engine.generate(GenerateRequest(TEXTS[0], max_tokens=200, temperature=0.0)))
     await anext(first)
-    waiting = [asyncio.create_task(reply(engine, prompt)) for prompt in TEXTS[1:3]]
-    while cast(Any, engine).running < 3:
-        await asyncio.sleep(0.001)
-    waiting[0].cancel()  # before it ran
-    await first.aclose()
+    with held_up(engine):
+        waiting = [asyncio.create_task(reply(engine, prompt)) for prompt in TEXTS[1:3]]
+        await asyncio.sleep(0.1)
+        waiting[0].cancel()  # before it ran
+        await first.aclose()
     assert await waiting[1] == direct.reply(TEXTS[2])
     await until_idle(engine)
     await engine.close()
@@ -459,14 +485,13 @@ async def test_memory_that_does_not_suffice_fails_who_needs_it(engine: Engine, d
 async def test_a_lost_device_breaks_the_engine_for_all(engine: Engine) -> None:
     import torch
 
-    growing = [asyncio.create_task(chunks(engine, prompt, max_tokens=200)) for prompt in TEXTS]
-    while cast(Any, engine).running < len(TEXTS):
-        await asyncio.sleep(0.001)
-
     def lost(*_: Any) -> None:
         raise torch.AcceleratorError("unspecified launch failure")
 
-    cast(Any, engine)._batcher._model.forward = lost
+    with held_up(engine):
+        growing = [asyncio.create_task(chunks(engine, prompt, max_tokens=200)) for prompt in TEXTS]
+        await until_running(engine, 1)
+        cast(Any, engine)._batcher._model.forward = lost
     for outcome in await asyncio.gather(*growing, return_exceptions=True):
         assert isinstance(outcome, EngineBrokenError)
     with pytest.raises(EngineBrokenError, match="unspecified launch failure"):
@@ -476,9 +501,11 @@ async def test_a_lost_device_breaks_the_engine_for_all(engine: Engine) -> None:
 
 
 async def test_closing_ends_what_runs(engine: Engine) -> None:
-    growing = asyncio.create_task(chunks(engine, max_tokens=200))
-    while not cast(Any, engine).running:
-        await asyncio.sleep(0.001)
-    await engine.close()
+    with held_up(engine):
+        growing = asyncio.create_task(chunks(engine, max_tokens=200))
+        await until_running(engine, 1)
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0.05)
+    await closing
     with pytest.raises(EngineBrokenError, match="closed"):
         await growing

@@ -1,5 +1,7 @@
 """What the options of all kinds of engines have in common."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 from deployments.tokenization.counting import Counting
@@ -14,3 +16,7 @@ class Options(BaseModel):
     def counting(self) -> Counting:
         """How the ingress counts the tokens of prompts before the engine has seen them."""
         return Counting()
+
+    def deployment(self) -> dict[str, Any]:
+        """What the engine needs of its Serve deployment; serve_config.yaml may override it."""
+        return {}

@@ -15,6 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -129,6 +130,7 @@ class Batcher:
     def _step(self) -> None:
         if self._growing < len(self._rows):
             self._prefill()
+            self._flush()  # first tokens wait for nobody else's next one
         if self._growing:
             rows = self._rows[: self._growing]
             self._say(rows, self._outcomes(0, [[row.last_token] for row in rows]))
@@ -136,10 +138,8 @@ class Batcher:
     def _prefill(self) -> None:
         joining = self._rows[self._growing :]
         share = max(1, self._model.prefill_tokens // len(joining))
-        pieces = [row.prompt[row.read : row.read + share] for row in joining]
+        pieces = [row.prompt[row.columns : row.columns + share] for row in joining]
         outcomes = self._outcomes(self._growing, pieces)
-        for row, piece in zip(joining, pieces, strict=True):
-            row.read += len(piece)
         for row, outcome in zip(joining, outcomes, strict=True):
             if isinstance(outcome, Chosen):
                 self._promote(row)
@@ -194,6 +194,8 @@ class Batcher:
                 at for at, own in enumerate(tokens) if starts[at] + len(own) >= len(rows[at].prompt)
             ]  # of a prompt's first pieces the scores say nothing, and its chance is not used up by them
             chosen = dict(zip(ready, choose(logits[ready], [rows[at].sampling for at in ready]), strict=True))
+            for row, own in zip(rows, tokens, strict=True):
+                row.columns += len(own)
             return [chosen.get(at) for at in range(len(rows))]
         except torch.OutOfMemoryError as error:
             failure, broken = EngineFailureError(f"the device's memory does not suffice: {error}"), False
@@ -202,12 +204,17 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - models raise what they like; other requests go on
             _log.exception("a step with %d requests failed", len(rows))
             failure, broken = EngineFailureError(f"the model failed: {error}"), True
+        self._free_memory()
         if len(rows) > 1:
-            self._free_memory()
             return [self._outcomes(first + at, [own])[0] for at, own in enumerate(tokens)]
         if broken:
-            self._model.plain([0])  # where even this fails, so does every other request: the thread ends
+            self._probe()
         return [failure]
+
+    def _probe(self) -> None:
+        """Raises where every other request would fail too: then the thread ends."""
+        with suppress(torch.OutOfMemoryError):
+            self._model.plain([0])
 
     def _free_memory(self) -> None:
         if self._model.device.type == "cuda":

@@ -8,7 +8,7 @@ from deployments.models.engines.stopping import StopTexts
 from deployments.models.engines.transformers.replies import Reply
 from deployments.models.engines.transformers.sampling import Chosen, Sampling
 from deployments.tokenization.detokenizing import TextStream
-from deployments.tokenization.token_bytes import token_bytes
+from deployments.tokenization.token_bytes import skipped, token_bytes
 
 
 class Vocabulary:
@@ -18,6 +18,8 @@ class Vocabulary:
         """`tokenizer`: of transformers. `ends`: tokens that end a reply."""
         self.ends = ends
         self.token_bytes: Callable[[int], bytes] = token_bytes(tokenizer)
+        left_out = skipped(tokenizer)
+        self.text_bytes: Callable[[int], bytes] = lambda token: b"" if token in left_out else self.token_bytes(token)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         inner = tokenizer if backend is None else backend
         self.decode: Callable[[list[int]], str] = lambda tokens: str(inner.decode(tokens, skip_special_tokens=True))
@@ -45,24 +47,19 @@ class Row:
         """`continues`: the prompt is a text, of which the reply is the continuation."""
         self.reply, self.prompt, self.sampling = reply, prompt, sampling
         self.max_tokens = max_tokens
-        self.read = 0
-        """How many tokens of the prompt are in the cache."""
+        self.columns = 0
+        """How many tokens it has in the cache: first its prompt's, then all that it said but the last one."""
         self.said = 0
         """How many tokens were generated."""
         self.last_token = -1
         self._vocabulary = vocabulary
-        self._text = TextStream(vocabulary.decode, vocabulary.token_bytes, prompt if continues else ())
+        self._text = TextStream(vocabulary.decode, vocabulary.text_bytes, prompt if continues else ())
         self._stops = StopTexts(stops)
 
     @property
     def most_columns(self) -> int:
         """How many tokens it may come to have in the cache."""
         return len(self.prompt) + self.max_tokens
-
-    @property
-    def columns(self) -> int:
-        """How many tokens it has in the cache: all but the last one that was generated."""
-        return self.read + max(0, self.said - 1)
 
     def say(self, chosen: Chosen) -> Chunk | None:
         """Takes the next token in; returns what there is to tell, if anything."""

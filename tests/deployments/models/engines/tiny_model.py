@@ -1,6 +1,7 @@
 """A model small enough to be made by a test, in about two seconds and without a download: random weights, a tokenizer
 trained on a few lines, a chat template. `python -m tests.deployments.models.engines.tiny_model FOLDER` makes one."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -86,6 +87,30 @@ def make_tiny_model(folder: Path, *, hidden: int = 64, layers: int = 2, heads: i
         torch.manual_seed(5)
         model = LlamaForCausalLM(config)
     model.generation_config = GenerationConfig(eos_token_id=2, pad_token_id=0)
+    model.save_pretrained(folder)
+    return folder
+
+
+def make_parrot(folder: Path, says: str) -> Path:
+    """Writes a model that answers every conversation with `says`, whose tokens must all be different: each token has
+    its successor, and the last one's is the end."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    make_tiny_model(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    chain = [*tokenizer.encode("\n"), *tokenizer.encode(says), tokenizer.eos_token_id]
+    assert len(set(chain)) == len(chain), "the tokens must all be different"
+    make_tiny_model(folder, hidden=4 * (-(-len(tokenizer) // 4)))
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    for name, parameter in model.named_parameters():
+        if "o_proj" in name or "down_proj" in name:  # layers that add nothing
+            torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(torch.eye(*model.get_input_embeddings().weight.shape))
+        model.lm_head.weight.zero_()
+        for token, successor in itertools.pairwise(chain):
+            model.lm_head.weight[successor, token] = 1
     model.save_pretrained(folder)
     return folder
 

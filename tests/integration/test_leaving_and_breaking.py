@@ -231,6 +231,17 @@ async def _ask(client: httpx.AsyncClient, text: str, *, stream: bool) -> str:
     return "200"
 
 
+async def test_a_request_that_fails_says_so(application: Application) -> None:
+    async with httpx.AsyncClient(base_url=application.base_url, headers=HEADERS, timeout=30) as client:
+        for stream in (False, True):
+            reply = await client.post("/v1/chat/completions", json=chat("pair", "!fail", stream=stream))
+            assert (reply.status_code, reply.json()["error"]["code"]) == (500, "model_failed")
+        reply = await client.post("/v1/chat/completions", json=chat("pair", "!fail-after 2", stream=True))
+    assert reply.status_code == 200
+    *_, last = reply.text.strip().split("\n\n")
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "model_failed"
+
+
 async def test_a_replica_that_breaks_is_replaced_and_fails_only_what_ran_there(application: Application) -> None:
     async with httpx.AsyncClient(base_url=application.base_url, headers=HEADERS, timeout=60) as client:
         assert await _ask(client, "hello", stream=False) == "200"

@@ -37,6 +37,11 @@ StopTexts = Annotated[
     BeforeValidator(_stops),
     WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": 4}, {"type": "null"}]}),
 ]
+Biases = Annotated[
+    dict[str, Annotated[float, Field(ge=-100, le=100)]],
+    Field(max_length=MOST_BIASES),
+    BeforeValidator(_few),  # before the entries are looked at
+]
 ModelName = Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
 ReplyTokens = Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
 
@@ -63,7 +68,7 @@ class GenerationRequest(BaseModel):
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES, description="Texts for each prompt."), WHOLE] | None = 1
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], BeforeValidator(_few)] | None = None
+    logit_bias: Biases | None = None
 
     @property
     def choices(self) -> int:

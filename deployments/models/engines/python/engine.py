@@ -192,7 +192,9 @@ class ClassEngine(Engine):
             yield
         except EngineError:  # on purpose: a refusal, or an engine that is beyond help
             raise
-        except (Exception, SystemExit) as error:
+        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+            raise  # of who waits for it, not of the user's code
+        except BaseException as error:  # libraries in Rust panic with what is no Exception
             _log.exception("%s: %s failed", self._path, name)
             raise EngineFailureError(f"{self._path}: {name} failed; the replica's log says why") from error
 

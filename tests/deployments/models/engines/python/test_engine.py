@@ -378,8 +378,8 @@ class Panic(BaseException):
     """As libraries written in Rust raise it."""
 
 
-async def test_a_panic_in_a_plain_method_is_a_failure_of_that_request() -> None:
-    class Model:
+async def test_a_panic_is_a_failure_of_that_request() -> None:
+    class Plain:
         def infer(self, request: Any) -> None:
             raise Panic("in the library")
 
@@ -390,16 +390,28 @@ async def test_a_panic_in_a_plain_method_is_a_failure_of_that_request() -> None:
             yield "a "
             raise Panic("in the library")
 
-    engine = await engine_of(Model)
-    for attempt in (
-        engine.infer(json_request(1)),
-        engine.embed(EmbedRequest(("a",))),
-        collected(engine, GenerateRequest("a", 3)),
-    ):
-        with pytest.raises(EngineFailureError):
-            await asyncio.wait_for(attempt, 5)
-    assert engine.running == 0
-    await engine.close()
+    class Async:
+        async def infer(self, request: Any) -> None:
+            raise Panic("in the library")
+
+        async def embed(self, texts: list[str]) -> None:
+            raise Panic("in the library")
+
+        async def generate(self, prompt: str) -> Any:
+            yield "a "
+            raise Panic("in the library")
+
+    for model in (Plain, Async):
+        engine = await engine_of(model)
+        for attempt in (
+            engine.infer(json_request(1)),
+            engine.embed(EmbedRequest(("a",))),
+            collected(engine, GenerateRequest("a", 3)),
+        ):
+            with pytest.raises(EngineFailureError):
+                await asyncio.wait_for(attempt, 5)
+        assert engine.running == 0
+        await engine.close()
 
 
 class Numbers:

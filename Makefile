@@ -14,7 +14,7 @@ VLLM_INSTALLED := $(VLLM)/.installed
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
-.PHONY: help run test test-vllm engines bench-limiter bench-catalogue bench-embeddings simulate check format lock clean
+.PHONY: help run test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ bench-catalogue: $(INSTALLED) ## what a million keys and ten thousand policies c
 
 bench-embeddings: $(ENGINES) ## embeddings batched and one by one, for 1, 8 and 32 callers (two minutes)
 	@$(BIN)/python -m loadtests.bench.embeddings
+
+bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 and 32 callers (three minutes)
+	@$(BIN)/python -m loadtests.bench.engines
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

@@ -17,6 +17,9 @@ from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_url
 from policies.entities import QOS_TIERS
 
+INGRESS, ROUTER = "Ingress", "ModelRouter"
+"""The deployments that every graph has; each model adds one (`model_deployment_name`)."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -171,6 +174,12 @@ class ApplicationArgs(Settings):
     qos: QosArgs = Field(default_factory=QosArgs)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
+    missing_resources: Literal["auto", "refuse", "warn"] = "auto"
+    """What happens when the Ray cluster can never place all replicas, for want of GPUs, CPUs or anything else that
+    `ray_actor_options` ask for. `refuse`: the deployment fails and says why. `warn`: it says so in Serve's log, and
+    the replicas wait for nodes. `auto`: `warn` where the cluster may get nodes by itself (KubeRay, Ray's cluster
+    launcher), else `refuse`."""
+
     @model_validator(mode="after")
     def _names_once(self) -> "ApplicationArgs":
         names = [model.name for model in self.models]
@@ -185,6 +194,15 @@ class ApplicationArgs(Settings):
 def model_deployment_name(model: str) -> str:
     """The name of the Serve deployment that runs `model`, as it is written under `deployments`."""
     return f"model-{model}"
+
+
+def deployments_of(args: ApplicationArgs) -> dict[str, dict[str, Any]]:
+    """All deployments of an application of ours, by their names under `deployments`, with what their engines need."""
+    models = {
+        model_deployment_name(model.name): check_options(model.engine.kind, model.engine.options).deployment()
+        for model in args.models
+    }
+    return {INGRESS: {}, ROUTER: {}, **models}
 
 
 def is_loopback(host: str) -> bool:

@@ -15,16 +15,14 @@ from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
 from policies.catalogue import Catalogue, check_user_config
 from policies.errors import CatalogueError
-from serve_app.config import ApplicationArgs, is_loopback, model_deployment_name
+from serve_app.config import INGRESS, ROUTER, ApplicationArgs, is_loopback, model_deployment_name
+from serve_app.devices import device_problems, device_warnings
 from serve_app.errors import ConfigFileError
 from serve_app.schema_check import Overrides, Problem, check, did_you_mean
 from serve_app.yaml_reader import KeyPath, YamlFile, key_path, path_text, read_yaml
 
 IMPORT_PATH = "serve_app:build"
 """`import_path` of an application that is ours; others may stand beside it in the same file."""
-
-INGRESS, ROUTER = "Ingress", "ModelRouter"
-"""The deployments that every graph has; each model adds one (`model_deployment_name`)."""
 
 RAY_DEFAULT_HTTP_HOST = "0.0.0.0"  # noqa: S104  what Ray takes when the file names none
 RAY_DEFAULT_HTTP_PORT = 8000
@@ -52,6 +50,8 @@ class ServeConfig:
     http_host: str
     http_port: int
     applications: tuple[SluiceApplication, ...]
+    warnings: tuple[str, ...] = ()
+    """What is no mistake and hardly meant."""
 
 
 def read_serve_config(path: Path, *, user_config_checks: Mapping[str, UserConfigCheck] | None = None) -> ServeConfig:
@@ -127,6 +127,7 @@ def _our_application_problems(
     if isinstance(deployments, list):
         yield from _deployment_problems(args, deployments, (*path, "deployments"), checks)
         yield from _pool_problems(args, deployments, (*path, "deployments"))
+        yield from device_problems(deployments, (*path, "deployments"))
     elif INGRESS in checks and deployments is None:
         yield Problem((*path, "deployments"), f"missing; the entry {INGRESS} holds user_config.catalogue")
 
@@ -234,6 +235,8 @@ def _in_order(file: YamlFile, problems: list[Problem]) -> list[str]:
 
 def _parsed(path: Path, data: dict[str, Any]) -> ServeConfig:
     options = data.get("http_options") or {}
+    ours = [application for application in data["applications"] if application["import_path"] == IMPORT_PATH]
+    args = [ApplicationArgs.model_validate(application.get("args") or {}) for application in ours]
     return ServeConfig(
         path=path,
         http_host=options.get("host", RAY_DEFAULT_HTTP_HOST),
@@ -242,11 +245,15 @@ def _parsed(path: Path, data: dict[str, Any]) -> ServeConfig:
             SluiceApplication(
                 name=application.get("name", "default"),
                 route_prefix=application.get("route_prefix") or "/",
-                args=ApplicationArgs.model_validate(application.get("args") or {}),
+                args=of_it,
                 user_config=_user_config(application, INGRESS),
             )
-            for application in data["applications"]
-            if application["import_path"] == IMPORT_PATH
+            for application, of_it in zip(ours, args, strict=True)
+        ),
+        warnings=tuple(
+            warning
+            for application, of_it in zip(ours, args, strict=True)
+            for warning in device_warnings(of_it, application.get("deployments") or [])
         ),
     )
 

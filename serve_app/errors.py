@@ -67,5 +67,9 @@ class DemoExposedError(ServeAppError):
         )
 
 
+class ResourcesLackingError(ServeAppError):
+    """The Ray cluster can never place what the configuration asks for."""
+
+
 class UnknownNameError(ServeAppError):
     """The command line was given a name that is not there."""

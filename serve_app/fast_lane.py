@@ -22,6 +22,8 @@ FAST_LANE = {
     # Has HAProxy tell where a request comes from. Ray's template has no setting for that, and puts this one in its
     # section `defaults` as it stands; without it whatever a client writes into X-Forwarded-For would be believed.
     "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "leastconn\n    option forwardfor",
+    # After how many seconds Serve says that a replica waits for a place, in `serve status` and its log; by itself, 30.
+    "RAY_SERVE_SLOW_STARTUP_WARNING_S": "8",
     # Ray turns this on for a local cluster by itself, with two lines of warning.
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -231,7 +231,7 @@ class Launcher:
     def _require_not_failed(self, states: list[serve_status.ApplicationState]) -> None:
         for state in states:
             if state.status in serve_status.FAILED:
-                lines = "\n".join(f"    {line}" for line in state.message.strip().splitlines()[-15:])
+                lines = "\n".join(f"    {line}" for line in state.failure().splitlines()[-15:])
                 raise LaunchError(
                     f"the application {state.name!r} is {state.status}; Serve says:\n{lines}\n"
                     f"The whole log is {self._log_path}."

@@ -5,6 +5,7 @@ ending the processes is `serve_app.launch`.
 """
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -32,7 +33,13 @@ class ApplicationState:
     status: str
     message: str
     deployments: Mapping[str, str]
-    """Deployment -> how far it is, for example `UPDATING 0/1`."""
+    """Deployment -> how far it is, for example `0/1`, and what Serve says of it in a line."""
+
+    def failure(self) -> str:
+        """What went wrong, for a person: why each deployment failed that did, else what Serve says of the whole."""
+        reasons = [f"{name}: {how}" for name, how in self.deployments.items() if how != "ready"]
+        # A failed build has no deployments yet; its message is the reason.
+        return "\n".join(reasons) if reasons and "Traceback" not in self.message else self.message.strip()
 
 
 def answers(url: str) -> str | None:
@@ -95,10 +102,18 @@ def _state(name: str, details: Mapping[str, Any]) -> ApplicationState:
         replicas = said.get("replicas", [])
         running = sum(replica.get("state") == "RUNNING" for replica in replicas)
         wanted = said.get("target_num_replicas", len(replicas))
-        message = said.get("message") or ""
+        message = reason(said.get("message") or "")
         ready = said.get("status") == "HEALTHY"
         deployments[deployment] = "ready" if ready else f"{running}/{wanted} {message}".strip()
     return ApplicationState(name, details.get("status", "?"), details.get("message") or "", deployments)
+
+
+def reason(message: str) -> str:
+    """What an error says, without the way it took: of a traceback (or of several, one in the other) the last error."""
+    errors = list(re.finditer(r"^(?:\w+\.)*(\w+): (?!Traceback)", message, re.MULTILINE))
+    if "Traceback (most recent call last)" not in message or not errors:
+        return message.strip()
+    return message[errors[-1].start(1) :].strip()
 
 
 def _auth_token(environment: Mapping[str, str]) -> str | None:

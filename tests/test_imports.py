@@ -92,3 +92,16 @@ def test_the_rules_see_imports() -> None:
 def test_postponed_annotations_are_nowhere() -> None:
     # They turn the annotations that Ray Serve and FastAPI read at run time into strings, which both then ignore.
     assert [m for m, name in _imports() if name == "__future__.annotations"] == []
+
+
+HEAVY = {"torch", "transformers", "tokenizers", "huggingface_hub", "vllm", "sklearn"}
+"""What only the replica of an engine that needs it imports."""
+
+LIGHT = ("serve_app", "serve_app.graph", "deployments.models", "deployments.models.deployment")
+"""What every process imports."""
+
+
+def test_no_engines_library_is_imported_before_its_engine() -> None:
+    told = f"import sys, {', '.join(LIGHT)}; print(*sorted({HEAVY} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []

@@ -22,16 +22,16 @@ async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
-    body = b""
+    body = bytearray()  # bytes would be copied with every piece
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        body += bytes(message.get("body", b""))
+        body += message.get("body", b"")
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 async def send_reply(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

@@ -20,9 +20,16 @@ Prompt = Sequence[Message] | str | Sequence[int]
 AT_ONCE = 2_000
 """Characters that are tokenized on the event loop: some 0.2 ms. More go to a thread."""
 
+EACH = 100
+"""Characters that a text or a message counts for beyond its own: many short ones take their time, too."""
+
 
 class Tokenizes(Protocol):
     """What is asked of a tokenizer."""
+
+    @property
+    def busy(self) -> bool:
+        """A thread encodes with it: who wants it now would wait for that."""
 
     def encode(self, text: str) -> Sequence[int]:
         """The tokens of a text."""
@@ -66,7 +73,7 @@ class PromptCounters:
         tokenizer = self._tokenizers.get(pool)
         if tokenizer is None:
             return sum(map(_most, prompts))
-        if sum(map(_characters, prompts)) <= AT_ONCE:
+        if not tokenizer.busy and sum(map(_characters, prompts)) <= AT_ONCE:
             return sum(_exactly(tokenizer, prompt) for prompt in prompts)
         return await asyncio.to_thread(lambda: sum(_exactly(tokenizer, prompt) for prompt in prompts))
 
@@ -108,8 +115,8 @@ def _words(prompt: Prompt) -> int:
 
 def _characters(prompt: Prompt) -> int:
     if isinstance(prompt, str):
-        return len(prompt)
-    return sum(len(m["content"]) for m in cast("Sequence[Message]", prompt)) if _is_chat(prompt) else 0
+        return EACH + len(prompt)
+    return sum(EACH + len(m["content"]) for m in cast("Sequence[Message]", prompt)) if _is_chat(prompt) else 0
 
 
 def _is_chat(prompt: Prompt) -> bool:

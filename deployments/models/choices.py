@@ -46,17 +46,17 @@ async def merged(engine: Engine, choices: Sequence[Choice]) -> AsyncGenerator[tu
         await ready.put(None)
 
     following = asyncio.create_task(follow_all())
-    held: list[tuple[int, Chunk]] | None = []  # until all have begun: one that is refused refuses the request
+    held: list[tuple[int, Chunk]] = []  # until all have begun: one that is refused refuses the request
+    begun: set[int] = set()
     try:
         while (item := await ready.get()) is not None:
-            if held is None:
-                yield item
+            begun.add(item[0])
+            if len(begun) < len(choices):
+                held.append(item)
                 continue
-            held.append(item)
-            if len({index for index, _ in held}) == len(choices):
-                for each in held:
-                    yield each
-                held = None
+            for each in (*held, item):
+                yield each
+            held.clear()
         try:
             await following
         except ExceptionGroup as group:  # one failure ends all; it is that one's own that counts

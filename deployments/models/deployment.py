@@ -6,17 +6,28 @@ The ingress calls its replicas directly. Slots, replicas and resources (`num_gpu
 import logging
 import os
 
+import ray
 from ray import serve
+from ray.util import get_current_placement_group
 
 from deployments.models.service import ModelService
 
 
 class _Replica(ModelService):
     def __init__(self, kind: str, options: dict[str, object]) -> None:
+        _hide_gpus_of_others()
         super().__init__(kind, options, on_broken=_end_process)
 
     async def __del__(self) -> None:  # Ray Serve awaits it when a replica has served its last request
         await self.close()
+
+
+def _hide_gpus_of_others() -> None:
+    """Where a replica has no GPU, Ray leaves every GPU of its machine in sight: with `device: auto` a model that was
+    to run on the CPU would take memory of GPUs that Ray has given to others. In a placement group they stand in the
+    bundles, and workers that the engine starts take them from there."""
+    if not ray.get_gpu_ids() and get_current_placement_group() is None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def _end_process() -> None:
@@ -25,5 +36,8 @@ def _end_process() -> None:
     os._exit(1)
 
 
-# Its health is asked often: the router follows the running replicas, and one that died must not count for long.
-ModelReplica = serve.deployment(name="model", max_ongoing_requests=8, health_check_period_s=1)(_Replica)
+# Its health is asked often: the router follows the running replicas, and one that died must not count for long. Three
+# answers that do not come in time, and it is replaced: a bit more than half a minute for an engine that hangs.
+ModelReplica = serve.deployment(
+    name="model", max_ongoing_requests=8, health_check_period_s=1, health_check_timeout_s=10
+)(_Replica)

@@ -4,6 +4,7 @@ Who may call, and when, was decided before. A request that the engine refuses is
 exception: it is the client's to mend, and what it says goes to the client.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +28,10 @@ from deployments.models.openai_embeddings import embeddings_body
 from deployments.models.openai_format import FORMS, EventStream, completion
 
 _log = logging.getLogger(__name__)
+
+
+AT_ONCE = 16_384
+"""Numbers of vectors that are written on the event loop: some 1 ms. More go to a thread."""
 
 
 class ModelService:
@@ -107,7 +112,10 @@ class ModelService:
                 embeddings = await self._engine.embed(EmbedRequest(inputs, call["dimensions"]))
         except RequestRefusedError as error:
             return refusal(error)
-        body = embeddings_body(call["model"], embeddings, as_base64=call["base64"])
+        if sum(map(len, embeddings.vectors)) <= AT_ONCE:
+            body = embeddings_body(call["model"], embeddings, as_base64=call["base64"])
+        else:
+            body = await asyncio.to_thread(embeddings_body, call["model"], embeddings, as_base64=call["base64"])
         return body, UsageReport(input_tokens=embeddings.input_tokens, output_tokens=0)
 
     async def infer(self, call: InferCall) -> Answer:

@@ -4,6 +4,7 @@ What the ingress may rely on is `deployments.router.contract`; how slots are agr
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from deployments.router.contract import (
 )
 from deployments.router.exchange.messages import News, Report
 from deployments.router.exchange.timing import HEARTBEAT_S
+
+_log = logging.getLogger(__name__)
 
 PROBE_S = 2.0
 """How long a pool may take to answer a readiness probe, in seconds."""
@@ -149,6 +152,9 @@ class RouterPools:
         except (DeploymentUnavailableError, RayError, AioRpcError) as error:
             self._answered.discard(pool)  # not ready until one of its replicas has answered again
             raise PoolUnavailableError(f"pool {pool!r} cannot serve now: {type(error).__name__}") from error
+        except Exception as error:  # in the fast lane Ray hands on what the model's own code raised as it is
+            _log.warning("a call to pool %r raised %s", pool, type(error).__name__)
+            raise ModelFailedError(f"the model of pool {pool!r} failed on this request") from error
 
 
 async def _answer(response: Any) -> Any:

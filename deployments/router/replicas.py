@@ -20,14 +20,18 @@ class PoolReplicas:
         self._slots_each = slots_each
         self._router: Any = handle._router._asyncio_router
 
-    def slots(self) -> int:
+    def slots(self) -> int | None:
         """How many requests the running replicas take at once: their `max_ongoing_requests`, or fewer where the
-        configuration says so. Replicas that start, stop or have died are not among them."""
+        configuration says so. Replicas that start, stop or have died are not among them. None: Serve has given the
+        deployment up, since its replicas failed to start again and again; it tries no more until it is deployed anew.
+        """
+        if not self._router._deployment_available:
+            return None
         chooser = self._router.request_router
         most = self._slots_each
         if chooser is None:
             return 0
-        each = [replica.max_ongoing_requests for replica in list(chooser.curr_replicas.values())]
+        each: list[int] = [replica.max_ongoing_requests for replica in list(chooser.curr_replicas.values())]
         return sum(each) if most is None else sum(min(most, slots) for slots in each)
 
     def tell_waiting(self, requests: int, *, no_replicas: bool) -> None:
@@ -44,8 +48,8 @@ class Replicas:
     def __init__(self, handles: Mapping[str, DeploymentHandle[Any]], slots_each: Mapping[str, int]) -> None:
         self._pools = {name: PoolReplicas(handle, slots_each.get(name)) for name, handle in handles.items()}
 
-    def exchange(self, waiting: Mapping[str, int]) -> dict[str, int]:
-        """Tells how many wait, learns how many slots there are."""
+    def exchange(self, waiting: Mapping[str, int]) -> dict[str, int | None]:
+        """Tells how many wait, learns how many slots there are (None: and will be none)."""
         slots = {name: pool.slots() for name, pool in self._pools.items()}
         for name, pool in self._pools.items():
             pool.tell_waiting(waiting.get(name, 0), no_replicas=not slots[name])

@@ -16,8 +16,9 @@ from deployments.router.exchange.timing import HEARTBEAT_S, TICK_S
 
 _log = logging.getLogger(__name__)
 
-Capacities = Callable[[Mapping[str, int]], Mapping[str, int]]
-"""Is told how many requests wait for each pool, and says how many slots each has on running replicas."""
+Capacities = Callable[[Mapping[str, int]], Mapping[str, int | None]]
+"""Is told how many requests wait for each pool, and says how many slots each has on running replicas; None where there
+are no replicas and none will come."""
 
 
 class RouterService:

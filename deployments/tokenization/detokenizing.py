@@ -16,11 +16,12 @@ class TextStream:
         token_bytes: Callable[[int], bytes],
         context: Sequence[int] = (),
     ) -> None:
-        """`context`: the tokens before the first one, where the reply goes on from a text."""
+        """`token_bytes`: what a token adds to the text; nothing, if decoding leaves it out. `context`: the tokens
+        before the first one, where the reply goes on from a text."""
         self._decode, self._token_bytes = decode, token_bytes
         self._context = list(context[-CONTEXT_TOKENS:])
         self._held: list[int] = []
-        """At most three: whose last bytes begin a character."""
+        """Whose last bytes begin a character."""
 
     def push(self, token: int) -> str:
         """The text that this token completes; empty while a character is not whole."""

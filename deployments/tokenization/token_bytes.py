@@ -36,6 +36,12 @@ def token_bytes(tokenizer: Any) -> Callable[[int], bytes]:
     return pieced
 
 
+def skipped(tokenizer: Any) -> frozenset[int]:
+    """The tokens that decoding leaves out where it is asked to skip special ones."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    return frozenset(token for token, entry in added.items() if entry.special)
+
+
 def _byte_level() -> dict[str, int]:
     """GPT-2's alphabet: printable bytes are themselves, the others follow from 256 on."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]

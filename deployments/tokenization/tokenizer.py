@@ -56,6 +56,11 @@ class Tokenizer:
         return tokenizer
 
     @property
+    def busy(self) -> bool:
+        """Some thread encodes: another would wait for it."""
+        return self._lock.locked()
+
+    @property
     def has_chat_template(self) -> bool:
         """Whether conversations can be encoded."""
         template = self.inner.chat_template

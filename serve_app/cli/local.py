@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,8 @@ def _up(file: ConfigFile = DEFAULT_FILE) -> None:
     from serve_app.launch import Launcher, Plan
 
     config = read_serve_config(file)
+    for warning in config.warnings:
+        console.print(f"warning: {warning}", markup=False)
     plan = Plan(
         config_path=file,
         state_dir=config.applications[0].args.state_dir,
@@ -45,7 +48,8 @@ def _check(file: ConfigFile = DEFAULT_FILE) -> None:
     """Read a configuration file and name everything that is wrong with it; start nothing."""
     from serve_app.config_file import read_serve_config
 
-    read_serve_config(file)
+    for warning in read_serve_config(file).warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print("ok")
 
 

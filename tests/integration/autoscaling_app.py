@@ -30,7 +30,7 @@ SCALING = {
 class Slow:
     """Takes a second, and says which process it is."""
 
-    async def chat(self, _: dict[str, Any]) -> tuple[bytes, dict[str, int]]:
+    async def generate(self, _: dict[str, Any]) -> tuple[bytes, dict[str, int]]:
         await asyncio.sleep(1)
         return str(os.getpid()).encode(), {"input_tokens": 1, "output_tokens": 1}
 

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,16 @@ class Application:
         found = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "redis-server" and self._is_ours(p)]
         assert len(found) == 1, found
         return found[0]
+
+    def replica_pids(self, deployment: str) -> set[int]:
+        """The processes of a deployment's replicas, those that are starting included."""
+        found = set()
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                title = "".join(process.cmdline()[:1])
+                if title.startswith(f"ray::ServeReplica:sluice:{deployment}"):
+                    found.add(process.pid)
+        return found
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -72,8 +82,11 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 
 
 @contextmanager
-def serving(config: dict[str, Any], folder: Path, start_s: float = START_S) -> Iterator[Application]:
-    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`."""
+def serving(
+    config: dict[str, Any], folder: Path, started: Callable[[Application], None] | None = None
+) -> Iterator[Application]:
+    """`serve run` of this configuration, once it is ready; ended afterwards. Its files are in `folder`. `started` waits
+    for something else than readiness."""
     path, port = folder / "serve_config.yaml", config["http_options"]["port"]
     path.write_text(yaml.safe_dump(config))
     log = folder / "serve.log"
@@ -88,7 +101,7 @@ def serving(config: dict[str, Any], folder: Path, start_s: float = START_S) -> I
         )
     running = Application(f"http://127.0.0.1:{port}", folder / "state", log, process)
     try:
-        _wait_until_ready(running, start_s)
+        (started or wait_until_ready)(running)
         yield running
     finally:
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
@@ -102,7 +115,7 @@ def serving(config: dict[str, Any], folder: Path, start_s: float = START_S) -> I
             child.kill()
 
 
-def _wait_until_ready(running: Application, start_s: float) -> None:
+def wait_until_ready(running: Application, start_s: float = START_S) -> None:
     give_up = time.monotonic() + start_s
     while True:
         try:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.integration.conftest import ROOT, Application, free_port, serving
+from tests.integration.conftest import ROOT, Application, free_port, serving, wait_until_ready
 from tests.vllm.tiny import CONTEXT, NEEDS_VLLM, SLOTS, environment, make_model, options
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(500), NEEDS_VLLM]
@@ -41,7 +42,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     pool["max_ongoing_requests"] = SLOTS
     policies = ingress["user_config"]["catalogue"]["policies"]
     policies[:] = [each for each in policies if each.get("unit") == "concurrent_requests"]
-    with environment(), serving(config, folder, START_S) as running:
+    with environment(), serving(config, folder, partial(wait_until_ready, start_s=START_S)) as running:
         yield running
 
 

@@ -25,7 +25,7 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: str | Annotated[list[TextPart], Field(fail_fast=True)] | None = None
 
     def text(self) -> str:
         """The content as one text."""
@@ -38,7 +38,8 @@ class ChatCompletionRequest(GenerationRequest):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[
-        list[ChatMessage], Field(min_length=1, examples=[[{"role": "user", "content": "What is a sluice?"}]])
+        list[ChatMessage],
+        Field(min_length=1, fail_fast=True, examples=[[{"role": "user", "content": "What is a sluice?"}]]),
     ]
     max_tokens: ReplyTokens | None = None
     max_completion_tokens: ReplyTokens | None = None

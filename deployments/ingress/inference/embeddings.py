@@ -1,6 +1,6 @@
 """`POST /v1/embeddings`: the request."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 from starlette.datastructures import Headers
@@ -10,9 +10,6 @@ from deployments.ingress.inference.operation import Embedding
 from deployments.ingress.inference.parsing import ModelName, parse
 from deployments.ingress.inference.text import TEXTS_OR_TOKENS, texts_or_tokens
 from policies.entities import WHOLE
-
-MOST_INPUTS = 2048
-"""Texts in one request, as OpenAI has it."""
 
 
 class EmbeddingRequest(BaseModel):
@@ -24,7 +21,7 @@ class EmbeddingRequest(BaseModel):
     input: Annotated[
         Any,
         Field(description="Texts, or their tokens.", examples=["What is a sluice?"]),
-        WithJsonSchema({**TEXTS_OR_TOKENS, "maxItems": MOST_INPUTS}),
+        WithJsonSchema(TEXTS_OR_TOKENS),
     ]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
@@ -32,10 +29,7 @@ class EmbeddingRequest(BaseModel):
     @field_validator("input")
     @classmethod
     def _a_form(cls, value: object) -> object:
-        items = cast("list[object]", texts_or_tokens(value))
-        if len(items) > MOST_INPUTS:
-            raise ValueError(f"one request may have {MOST_INPUTS} inputs; it has {len(items)}")
-        return items
+        return texts_or_tokens(value)
 
 
 def parse_embedding(_: Scope, __: Headers, body: bytes) -> Embedding:

@@ -57,14 +57,14 @@ class Generation:
 
     @property
     def stream(self) -> bool:
-        return self.request.stream
+        return bool(self.request.stream)
 
     @property
     def method(self) -> str:
         return "generate_stream" if self.stream else "generate"
 
     def most_output_tokens(self, model: Model) -> int:
-        return self._cap(model) * self.request.n * len(self.prompts)
+        return self._cap(model) * self.request.choices * len(self.prompts)
 
     def _cap(self, model: Model) -> int:
         return min(self.reply_cap or model.max_output_tokens, model.max_output_tokens)
@@ -76,7 +76,7 @@ class Generation:
             "model": model.name,
             "form": self.form,
             "prompts": self.prompts,
-            "n": request.n,
+            "n": request.choices,
             "max_tokens": self._cap(model),
             "temperature": request.temperature,
             "top_p": request.top_p,

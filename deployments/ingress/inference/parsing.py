@@ -1,6 +1,7 @@
 """Bodies of OpenAI's requests: the fields they share, and what is said of those that are wrong.
 
-What an engine cannot honour is refused rather than ignored.
+What an engine cannot honour is refused rather than ignored. Null is as good as a field left out, as it is for OpenAI.
+Lists are checked up to their first mistake (`fail_fast`): a body of half a million would hold up the event loop.
 """
 
 import json
@@ -14,18 +15,32 @@ from policies.entities import WHOLE
 MOST_CHOICES = 8
 """How many texts one request may ask for: it takes one slot, whatever their number."""
 
+MOST_BIASES = 1_024
+"""Entries of `logit_bias`, more than OpenAI takes."""
+
 
 def _stops(value: object) -> object:
     return [value] if isinstance(value, str) else [] if value is None else value
+
+
+def _few(value: object) -> object:
+    if isinstance(value, dict) and len(value) > MOST_BIASES:
+        raise ValueError(f"it may have {MOST_BIASES} entries; it has {len(value)}")
+    return value
 
 
 _STOP = {"type": "string", "minLength": 1}
 
 StopTexts = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=256)]],
+    Field(max_length=4, fail_fast=True, description="Where the reply ends: one text, or up to four."),
     BeforeValidator(_stops),
-    Field(max_length=4, description="Where the reply ends: one text, or up to four."),
     WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": 4}, {"type": "null"}]}),
+]
+Biases = Annotated[
+    dict[str, Annotated[float, Field(ge=-100, le=100)]],
+    Field(max_length=MOST_BIASES),
+    BeforeValidator(_few),  # before the entries are looked at
 ]
 ModelName = Annotated[str, Field(min_length=1, max_length=256, examples=["sim-small"])]
 ReplyTokens = Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
@@ -35,7 +50,7 @@ class StreamOptions(BaseModel):
     """`stream_options`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class GenerationRequest(BaseModel):
@@ -44,21 +59,26 @@ class GenerationRequest(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     model: ModelName
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: StopTexts = []
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - MOST_CHOICES), WHOLE] | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_CHOICES, description="Texts for each prompt."), WHOLE] = 1
+    n: Annotated[int, Field(ge=1, le=MOST_CHOICES, description="Texts for each prompt."), WHOLE] | None = 1
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    logit_bias: Biases | None = None
+
+    @property
+    def choices(self) -> int:
+        """Texts for each prompt."""
+        return self.n or 1
 
     @property
     def include_usage(self) -> bool:
         """Whether a stream tells at its end what it used."""
-        return self.stream_options is not None and self.stream_options.include_usage
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
     def extra(self) -> dict[str, Any]:
         """Parameters that some engines honour and others refuse: those that change anything."""

@@ -14,31 +14,35 @@ from policies.entities import WHOLE
 REPLY_TOKENS = 16
 """Longest text where the request says nothing, as OpenAI has it. Tokens."""
 
+MOST_TEXTS = 2_048
+"""In one request, as OpenAI has it of embeddings."""
+
 _TOKEN = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 _TEXT = {"type": "string", "minLength": 1}
 TEXTS_OR_TOKENS: dict[str, Any] = {
     "anyOf": [
         _TEXT,
-        {"type": "array", "items": _TEXT, "minItems": 1},
+        {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MOST_TEXTS},
         {"type": "array", "items": _TOKEN, "minItems": 1},
-        {"type": "array", "items": {"type": "array", "items": _TOKEN, "minItems": 1}, "minItems": 1},
+        {
+            "type": "array",
+            "items": {"type": "array", "items": _TOKEN, "minItems": 1},
+            "minItems": 1,
+            "maxItems": MOST_TEXTS,
+        },
     ]
 }
 """The forms in which OpenAI's API takes texts, as a JSON schema."""
 
 
-def texts_or_tokens(value: object) -> object:
-    """Any of those forms as a list, each item a text or its tokens."""
-    items = value if isinstance(value, list) else [value]
-    if items and items is value and all(_is_token(item) for item in items):
-        items = [items]
+def texts_or_tokens(value: object) -> list[Prompt]:
+    """Any of those forms as a list, each item a text or its tokens. Raises `ValueError`."""
+    items: list[object] = value if isinstance(value, list) and not _is_tokens(value) else [value]
+    if len(items) > MOST_TEXTS:
+        raise ValueError(f"one request may have {MOST_TEXTS} inputs; it has {len(items)}")
     if not items or not all(_is_text(item) or _is_tokens(item) for item in items):
         raise ValueError("it should be a text, a list of texts, a list of tokens, or a list of such lists; none empty")
-    return items
-
-
-def _is_token(item: object) -> bool:
-    return isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 2**31
+    return cast("list[Prompt]", items)
 
 
 def _is_text(item: object) -> bool:
@@ -46,7 +50,8 @@ def _is_text(item: object) -> bool:
 
 
 def _is_tokens(item: object) -> bool:
-    return isinstance(item, list) and len(item) > 0 and all(_is_token(each) for each in item)
+    # By functions that loop by themselves: there may be half a million. A bool is no int here.
+    return isinstance(item, list) and set(map(type, item)) == {int} and min(item) >= 0 and max(item) < 2**31
 
 
 class CompletionRequest(GenerationRequest):
@@ -57,7 +62,7 @@ class CompletionRequest(GenerationRequest):
         Field(description="What the model goes on from: texts, or tokens.", examples=["A sluice is"]),
         WithJsonSchema(TEXTS_OR_TOKENS),
     ]
-    max_tokens: ReplyTokens = REPLY_TOKENS
+    max_tokens: ReplyTokens | None = REPLY_TOKENS
     logprobs: Annotated[int, Field(ge=0, le=20, description="Not of every model."), WHOLE] | None = None
 
     @field_validator("prompt")
@@ -78,18 +83,18 @@ def parse_text(_: Scope, __: Headers, body: bytes) -> Generation:
     if ((request.model_extra or {}).get("best_of") or 1) != 1:
         raise HttpError(400, "unsupported_parameter", "best_of is not supported here: leave it out.", param="best_of")
     prompts = cast("list[Prompt]", request.prompt)
-    if len(prompts) * request.n > MOST_CHOICES:
+    if len(prompts) * request.choices > MOST_CHOICES:
         raise HttpError(
             400,
             "invalid_parameter",
-            f"prompt and n ask for {len(prompts) * request.n} texts; one request may have {MOST_CHOICES}.",
+            f"prompt and n ask for {len(prompts) * request.choices} texts; one request may have {MOST_CHOICES}.",
             param="prompt",
         )
     return Generation(
         form="text",
         prompts=prompts,
         request=request,
-        reply_cap=request.max_tokens,
+        reply_cap=request.max_tokens or REPLY_TOKENS,
         logprobs=request.logprobs,
         extra=request.extra(),
     )

@@ -7,6 +7,7 @@ pass the same suite of tests (`tests/deployments/models/engines/compliance`).
 from array import array
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 FinishReason = Literal["stop", "length"]
@@ -44,6 +45,10 @@ class RequestRefusedError(EngineError):
         """`param`: the field of the request that is at fault, as its sender wrote it. `status`: of the HTTP reply."""
         super().__init__(message)
         self.code, self.param, self.status = code, param, status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is pickled by its message alone; a model that runs in a process of its own refuses from there.
+        return partial(type(self), self.code, str(self), param=self.param, status=self.status), ()
 
 
 def unsupported_parameter(name: str) -> RequestRefusedError:

@@ -54,6 +54,9 @@ _WORDS = (
     "window",
     "slides",
 )
+_AT_ONCE = 65_536
+"""Words times dimensions that are embedded on the event loop: some 2 ms. More go to a thread."""
+
 _FAILURES = re.compile(r"(?<!\S)!(fail-after\s+(?P<tokens>\d{1,6})|fail|break|hang)(?!\S)")
 
 
@@ -153,7 +156,9 @@ class SimulatedEngine(Engine):
             await self._read(input_tokens)
         finally:
             self.running -= 1
-        return Embeddings(tuple(_vector(text, own, dimensions) for text in texts), input_tokens)
+        if input_tokens * own <= _AT_ONCE:
+            return Embeddings(_vectors(texts, own, dimensions), input_tokens)
+        return Embeddings(await asyncio.to_thread(_vectors, texts, own, dimensions), input_tokens)
 
     async def _read(self, input_tokens: int) -> None:
         await asyncio.sleep((self._options.first_token_ms + self._options.prompt_token_ms * input_tokens) / 1000)
@@ -191,10 +196,17 @@ def _texts(prompt: Prompt) -> list[str]:
     return [part["content"] if isinstance(part, Mapping) else str(part) for part in prompt]
 
 
+def _vectors(texts: list[str], own: int, dimensions: int) -> tuple["array[float]", ...]:
+    return tuple(_vector(text, own, dimensions) for text in texts)
+
+
 def _vector(text: str, own: int, dimensions: int) -> "array[float]":
     """The sum of one direction for each word, so that texts which share words are closer; of length 1."""
     found = re.findall(r"\w+", text.lower()) or [text]
-    hashes = [shake_256(word.encode()).digest(own) for word in found]
-    sums = [sum(column) - 127.5 * len(hashes) for column in zip(*hashes, strict=True)][:dimensions]
+    sums = [-127.5 * len(found)] * own
+    for at in range(0, len(found), 256):  # not all at once: of a long text they would fill the memory
+        hashes = [shake_256(word.encode()).digest(own) for word in found[at : at + 256]]
+        sums = list(map(sum, zip(sums, *hashes, strict=True)))
+    sums = sums[:dimensions]
     length = sqrt(fsum(x * x for x in sums))  # never 0 for one word; words that cancel out have no direction
     return array("f", (x / length for x in sums)) if length else array("f", [1.0, *[0.0] * (dimensions - 1)])

@@ -47,6 +47,10 @@ NOW_S = 0.05
 To call that back takes a call there and one from there."""
 
 
+GIVEN_UP_RETRY_S = 10.0
+"""When to ask again for a pool that has no replica and will have none until somebody deploys it anew, in seconds."""
+
+
 @dataclass(slots=True)
 class _Ingress:
     """What is known of one ingress."""
@@ -77,6 +81,8 @@ class SlotBook:
         self._ingresses: dict[str, _Ingress] = {}
         self._capacity: dict[str, int] = dict.fromkeys(self._pools, 0)
         self._given: dict[str, int] = dict.fromkeys(self._pools, 0)
+        self._given_up: set[str] = set()
+        """Pools that have no replica and will have none; the others may get some, and requests wait for that."""
         self._grace_s = grace_s
         self._grants_from = inf
         """Begins to count with the first report."""
@@ -132,10 +138,16 @@ class SlotBook:
         """Ingresses with something that no answer has told them yet."""
         return self._with_news
 
-    def set_capacity(self, pool: str, slots: int) -> None:
-        """The pool has so many slots on its running replicas."""
-        self._capacity[pool] = slots
+    def set_capacity(self, pool: str, slots: int | None) -> None:
+        """The pool has so many slots on its running replicas. None: it has no replica and none will come, so whoever
+        waits, and whoever asks from now on, is told so."""
+        self._capacity[pool] = slots or 0
         self._apply_capacity(pool)
+        if slots is not None:
+            self._given_up.discard(pool)
+        elif pool not in self._given_up:
+            self._given_up.add(pool)
+            self._tell(self._scheduler.shed(pool))
 
     def tick(self) -> list[str]:
         """What time alone changes: requests expire, a router that started begins to grant, and ingresses are given up.
@@ -199,6 +211,9 @@ class SlotBook:
 
     def _ask(self, op: Ask, name: str, ingress: _Ingress) -> None:
         wanted = op.wanted
+        if wanted.pool in self._given_up:
+            self._say(name, Refused(op.ticket, "pool_gone", GIVEN_UP_RETRY_S))
+            return
         ingress.waiting[op.ticket] = wanted.pool
         try:
             outcomes = self._scheduler.submit(_request(name, op.ticket, wanted))

@@ -21,7 +21,7 @@ class Scheduler:
     `clock` gives seconds and need not be a wall clock; it is read once a call, and going backwards stops it. Each
     decision costs O(log n) in what waits.
 
-    Pools: `add_pool`, `set_capacity`, `reconfigure`, `remove_pool`.
+    Pools: `add_pool`, `set_capacity`, `shed`, `reconfigure`, `remove_pool`.
     Requests: `submit`, `complete`, `cancel`, `expire` (by `next_wakeup_s`).
     Slots on loan: `lease`, `return_lease`, `lease_used`, `recalls`.
     Holders: `restore` after this scheduler was restarted, `forget` after a holder died.
@@ -66,6 +66,10 @@ class Scheduler:
             if pool.settings is before:
                 outcomes += pool.reconfigure(settings, now_s)
         return outcomes
+
+    def shed(self, pool: str) -> list[Outcome]:
+        """Sheds what waits there (`pool_gone`): nobody will serve it. The pool stays, and what runs goes on."""
+        return self._pool(pool).shed_all(ShedReason.POOL_GONE, self._now())
 
     def remove_pool(self, pool: str) -> list[Outcome]:
         """Sheds what waits there (`pool_gone`) and drops its books; what runs is nobody's concern here any more."""

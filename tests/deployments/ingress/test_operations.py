@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
+from deployments.ingress.inference.chat import ChatCompletionRequest
 from deployments.ingress.state import IngressState
 from deployments.models.engines.protocol import (
     Chunk,
@@ -299,3 +301,47 @@ async def test_what_an_engine_does_not_honour_is_refused(client: httpx.AsyncClie
     reply = await client.post("/v1/chat/completions", json=ask(**given))
     error = reply.json()["error"]
     assert (reply.status_code, error["code"], error["param"]) == (400, "unsupported_parameter", next(iter(given)))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", ask(n=None, stream=None, max_tokens=None, stop=None, logprobs=None, logit_bias=None)),
+        ("/v1/chat/completions", ask(stream=True, stream_options={"include_usage": None})),
+        (TEXT, text(n=None, stream=None, max_tokens=None, logprobs=None, echo=None, suffix=None, best_of=None)),
+        (EMBED, {"model": "small", "input": "a", "dimensions": None}),
+    ],
+)
+async def test_null_is_as_good_as_a_field_left_out(
+    client: httpx.AsyncClient, echo: Echo, path: str, body: dict[str, Any]
+) -> None:
+    assert (await client.post(path, json=body)).status_code == 200
+    if path == TEXT:
+        assert echo.requests[0].max_tokens == 16
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"messages": [1] * 1_000}, "messages.0 is wrong: Input should be an object (got 1)."),
+        ({"stop": [1] * 1_000}, "stop.0 is wrong: Input should be a valid string (got 1)."),
+        (
+            {"logit_bias": {str(token): 1_000 for token in range(1_025)}},
+            "logit_bias is wrong: it may have 1024 entries; it has 1025.",
+        ),
+    ],
+)
+async def test_a_body_full_of_mistakes_is_read_up_to_the_first(
+    client: httpx.AsyncClient, state: IngressState, fields: dict[str, Any], message: str
+) -> None:
+    # Were all of them told, half a million would hold up the event loop for seconds.
+    object.__setattr__(state.settings, "max_body_bytes", 100_000)
+    reply = await client.post("/v1/chat/completions", json=ask(**fields))
+    assert (reply.status_code, reply.json()["error"]["message"]) == (422, message)
+
+
+async def test_the_parts_of_a_message_are_read_up_to_the_first_mistake() -> None:
+    many = ask(messages=[{"role": "user", "content": [1] * 1_000}])
+    with pytest.raises(ValidationError) as caught:
+        ChatCompletionRequest.model_validate_json(json.dumps(many))
+    assert caught.value.error_count() == 2, "it is no text, and its first part is none"

@@ -23,6 +23,8 @@ CHAT = [{"role": "user", "content": "äöü"}]
 class Letters:
     """A token for every letter, and three for a conversation."""
 
+    busy = False
+
     def __init__(self) -> None:
         self.threads: set[int] = set()
 
@@ -58,6 +60,15 @@ async def test_a_long_text_is_counted_off_the_event_loop() -> None:
     assert letters.threads == {threading.get_ident()}
     assert await counters.of("m", ["a" * 100_000]) == 100_000
     assert len(letters.threads) == 2
+
+
+async def test_many_short_texts_and_a_busy_tokenizer_do_not_hold_up_the_event_loop_either() -> None:
+    letters = Letters()
+    counters = await loaded(PromptCounters({"m": Counting("tokenizer")}, lambda _: letters))
+    assert await counters.of("m", ["a"] * 200) == 200
+    letters.busy = True  # with a long text, in a thread: its lock is held all the while
+    assert await counters.of("m", ["short"]) == 5
+    assert letters.threads.isdisjoint({threading.get_ident()})
 
 
 async def test_bounded_until_it_is_loaded_and_loaded_off_the_event_loop() -> None:

@@ -1,14 +1,16 @@
 """Calls on replicas, where a stand-in answers for Ray Serve's handles."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
+from ray.exceptions import RayTaskError
 
 from deployments.router.client import RouterPools
-from deployments.router.contract import PoolUnavailableError
+from deployments.router.contract import ModelFailedError, PoolUnavailableError
 
 
 class Response:
@@ -20,6 +22,21 @@ class Response:
 
     def __await__(self) -> Generator[Any, None, Any]:
         return asyncio.shield(self._result).__await__()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Pieces:
+    """As Ray Serve's streamed response: one piece, and then what it ends with."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.cancelled = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"piece"
+        raise self._error
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -81,3 +98,31 @@ async def test_a_replica_that_ends_under_a_grpc_call_cannot_serve(code: grpc.Sta
     pools, _ = _pools(chat=failed)
     with pytest.raises(PoolUnavailableError):
         await pools.call("m", "chat", {})
+
+
+class ModelsOwnError(Exception):
+    """What an engine raises. By gRPC it comes as it is, else inside a `RayTaskError`."""
+
+
+OF_THE_MODEL = [ModelsOwnError("it failed"), RayTaskError("generate", "a traceback", ModelsOwnError("it failed"))]
+
+
+@pytest.mark.parametrize("error", OF_THE_MODEL, ids=["by gRPC", "by Ray"])
+async def test_what_the_model_raises_is_a_failure_of_this_request(error: Exception) -> None:
+    failed = asyncio.get_running_loop().create_future()
+    failed.set_exception(error)
+    pools, _ = _pools(chat=failed)
+    with pytest.raises(ModelFailedError):
+        await pools.call("m", "chat", {})
+
+
+@pytest.mark.parametrize("error", OF_THE_MODEL, ids=["by gRPC", "by Ray"])
+async def test_and_in_mid_stream_too(error: Exception) -> None:
+    pools, model = _pools()
+    response = Pieces(error)
+    model.chat = SimpleNamespace(remote=lambda _: response)
+    stream = pools.stream("m", "chat", {})
+    assert await anext(stream) == b"piece"
+    with pytest.raises(ModelFailedError):
+        await anext(stream)
+    assert response.cancelled

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from deployments.router.exchange.book import SlotBook
+from deployments.router.exchange.book import GIVEN_UP_RETRY_S, SlotBook
 from deployments.router.exchange.messages import Ask, End, Granted, Open, Refused, Report, Wanted
 from deployments.router.exchange.timing import HEARTBEAT_S, SILENCE_S, TICK_S
 from deployments.router.scheduler import QosSettings
@@ -18,8 +18,8 @@ W = Wanted("p", "standard", "acme", 1.0, 10, 60.0)
 NOTHING = Open((), (), ())
 
 
-def _service(slots: dict[str, int], told: list[Mapping[str, int]] | None = None) -> RouterService:
-    def capacities(waiting: Mapping[str, int]) -> Mapping[str, int]:
+def _service(slots: dict[str, int | None], told: list[Mapping[str, int]] | None = None) -> RouterService:
+    def capacities(waiting: Mapping[str, int]) -> Mapping[str, int | None]:
         if told is not None:
             told.append(waiting)
         return slots
@@ -66,7 +66,7 @@ def test_an_unknown_session_is_told_so_at_once() -> None:
 
 def test_replicas_that_come_and_go_are_followed() -> None:
     async def scenario() -> None:
-        slots: dict[str, int] = {"p": 0}
+        slots: dict[str, int | None] = {"p": 0}
         told: list[Mapping[str, int]] = []
         service = _service(slots, told)
         await service.exchange(Report("a", 1, 1, (NOTHING, Ask(1, W), Ask(2, W)), 0), False)
@@ -84,6 +84,32 @@ def test_replicas_that_come_and_go_are_followed() -> None:
         assert (await service.exchange(Report("a", 1, 5, (), 1), False)).notices == (Granted(2),)
         await asyncio.sleep(0.2)
         assert told[-1] == {"p": 0}
+        await service.close()
+
+    run(scenario())
+
+
+def test_who_waits_for_a_pool_that_is_given_up_is_told_at_once() -> None:
+    async def scenario() -> None:
+        slots: dict[str, int | None] = {"p": 0}
+        service = _service(slots)
+        await service.exchange(Report("a", 1, 1, (NOTHING, Ask(1, W)), 0), False)
+        await asyncio.sleep(SILENCE_S / 2)
+        assert service.book.waiting() == {"p": 1}, "replicas may be starting"
+        slots["p"] = None
+        began = asyncio.get_running_loop().time()
+        (refused,) = (await service.exchange(Report("a", 1, 3, (), 0), True)).notices
+        assert isinstance(refused, Refused)
+        assert (refused.ticket, refused.reason) == (1, "pool_gone")
+        assert asyncio.get_running_loop().time() - began <= TICK_S
+        news = await service.exchange(Report("a", 1, 3, (Ask(2, W),), 1), False)
+        assert news.notices == (Refused(2, "pool_gone", GIVEN_UP_RETRY_S),)
+        assert service.book.waiting() == {"p": 0}
+
+        slots["p"] = 1  # it was deployed anew
+        await asyncio.sleep(2 * TICK_S)
+        news = await service.exchange(Report("a", 1, 4, (Ask(3, W),), 2), False)
+        assert news.notices == (Granted(3),)
         await service.close()
 
     run(scenario())

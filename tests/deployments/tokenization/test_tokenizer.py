@@ -79,3 +79,17 @@ def test_many_threads(tokenizer: Tokenizer) -> None:
     expected = [tokenizer.encode(text) for text in texts]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(tokenizer.encode, texts)) == expected
+
+
+def test_it_is_busy_while_a_thread_encodes() -> None:
+    seen: list[bool] = []
+
+    class Watched:
+        def encode(self, text: str, **_: object) -> list[int]:
+            seen.append(watched.busy)
+            return [len(text)]
+
+    watched = Tokenizer(Watched())
+    assert watched.encode("water") == [5]
+    assert seen == [True]
+    assert not watched.busy

@@ -21,6 +21,19 @@ def test_the_example_for_vllm_is_right_where_vllm_is_not_installed() -> None:
     assert (answer.returncode, answer.stdout) == (0, "ok\n"), answer.stderr
 
 
+def test_the_file_for_gpus_is_right_where_there_is_none() -> None:
+    answer = sluice("check", "serve_config.gpu.yaml", cwd=Path(__file__).parents[3])
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "ok\n", "")
+
+
+def test_what_is_hardly_meant_is_said(tmp_path: Path) -> None:
+    right = (Path(__file__).parents[3] / "serve_config.gpu.yaml").read_text()
+    (tmp_path / "serve_config.yaml").write_text(right.replace("num_cpus: 2, num_gpus: 0", "num_cpus: 2, num_gpus: 1"))
+    answer = sluice("check", cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, "ok\n")
+    assert answer.stderr.startswith("warning: model-embed: num_gpus: 1 is kept from other models, and device: cpu")
+
+
 def test_bad_input_is_named_without_a_traceback(tmp_path: Path) -> None:
     answer = sluice("check", "absent.yaml", cwd=tmp_path)
     assert answer.returncode == 1

@@ -9,7 +9,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from deployments.models.engines.protocol import (
     Chunk,
@@ -105,12 +105,12 @@ class ClassEngine(Engine):
                 await self._caller.call(load)
             except (Exception, SystemExit) as error:  # the user's code may raise anything
                 raise importing.failed_to_load(self._path, error) from error
+        if inspect.iscoroutinefunction(self._method("count_tokens")):
+            raise importing.unfit(self._path, "count_tokens is async; it is asked for every piece: make it plain")
         if (infer := self._method("infer")) is not None:
             self._schema = schema_of(self._path, infer)
         if (generate := self._method("generate")) is not None:
             self._signature = signature_of(self._path, generate)
-            if inspect.iscoroutinefunction(self._method("count_tokens")):
-                raise importing.unfit(self._path, "count_tokens is async; it is asked for every piece: make it plain")
         if (embed := self._method("embed")) is not None:
             self._embeds_dimensions = "dimensions" in importing.parameters(embed)
 
@@ -164,14 +164,16 @@ class ClassEngine(Engine):
             arguments["dimensions"] = request.dimensions
         count = self._method("count_tokens") or _words
         with self._theirs("embed"):
-            made = await self._caller.call(embed, texts, **arguments)
-            return Embeddings(unit_vectors(made, len(texts), request.dimensions), sum(map(count, texts)))
+            vectors = await self._caller.converted(
+                lambda made: unit_vectors(made, len(texts), request.dimensions), embed, texts, **arguments
+            )
+            return Embeddings(vectors, sum(map(count, texts)))
 
     async def infer(self, request: InferRequest) -> bytes:
         infer = self._need("infer", "requests of its own form")
         arguments = self._schema.arguments(request)
         with self._theirs("infer"):
-            return self._schema.write(await self._caller.call(infer, **arguments))
+            return cast(bytes, await self._caller.converted(self._schema.write, infer, **arguments))
 
     def _method(self, name: str) -> Callable[..., Any] | None:
         found = getattr(self._model, name, None)
@@ -190,7 +192,9 @@ class ClassEngine(Engine):
             yield
         except EngineError:  # on purpose: a refusal, or an engine that is beyond help
             raise
-        except (Exception, SystemExit) as error:
+        except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+            raise  # of who waits for it, not of the user's code
+        except BaseException as error:  # libraries in Rust panic with what is no Exception
             _log.exception("%s: %s failed", self._path, name)
             raise EngineFailureError(f"{self._path}: {name} failed; the replica's log says why") from error
 

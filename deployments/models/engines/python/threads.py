@@ -35,6 +35,10 @@ def _outcome(call: Callable[[], Any]) -> _Outcome:
         return _Outcome(call())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again on the event loop
         return _Outcome(error=error)
+    except BaseException as error:  # noqa: BLE001 - libraries in Rust panic so; were it lost, its caller would wait on
+        failure = RuntimeError(f"{type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return _Outcome(error=failure)
 
 
 class Caller:
@@ -60,6 +64,14 @@ class Caller:
             return await method(*args, **kwargs)
         finally:
             self._count(-1)
+
+    async def converted(
+        self, convert: Callable[[Any], Any], method: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """What `convert` makes of what the method returns; not on the event loop, since that may be large."""
+        if inspect.iscoroutinefunction(method):
+            return await asyncio.to_thread(convert, await self.call(method, *args, **kwargs))
+        return await self.call(lambda: convert(method(*args, **kwargs)))
 
     async def call_beside(self, method: Callable[[], Any]) -> Any:
         """The same beside all other calls: it waits for no thread of theirs."""

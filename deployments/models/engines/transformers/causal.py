@@ -32,6 +32,10 @@ CACHE_SHARE = 0.7
 UNLIMITED_TOKENS = 1 << 20
 """Context of a model that names none."""
 
+TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.3, torch.bfloat16: 0.3}
+"""By how much scores may differ between a batch and the model alone, in parts of their spread: by rounding, and in half
+precision by an expert that is chosen or not. What a wrong mask or position changes is as large as the spread itself."""
+
 IGNORED_DEFAULTS = {
     "repetition_penalty": 1.0,
     "no_repeat_ngram_size": 0,
@@ -85,6 +89,8 @@ class CausalModel:
         self.cache_tokens = options.cache_tokens or self._affordable_tokens()
         self.context = min(self.context, self.cache_tokens)
         self.prefill_tokens = options.prefill_tokens or PREFILL_TOKENS[self.device.type]
+        if self.device.type == "cuda":
+            self._warm_up()
 
     def forward(self, first: int, tokens: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
         """[rows, vocabulary], 32-bit: the scores of what follows the last token of each row. The rows are in the slots
@@ -155,11 +161,24 @@ class CausalModel:
             raise EngineOptionsError(f"model {self.source}: no memory is left beside it: {error}") from error
         except Exception as error:  # architectures differ, and what they raise too
             raise EngineOptionsError(f"model {self.source}: {_unsuitable(self._config)} ({error!r})") from error
-        tolerance = 1e-3 if self.model.dtype == torch.float32 else 0.1  # in units of the scores' spread
-        spread = alone.std(dim=-1, keepdim=True)
         for found in (together, again):
-            if not bool((((found - alone) / spread).square().mean().sqrt() < tolerance).item()):
+            apart = (found - alone).square().mean().sqrt()
+            if not bool(apart <= TOLERANCE[self.model.dtype] * alone.std()):
                 raise EngineOptionsError(f"model {self.source}: {_unsuitable(self._config)}")
+
+    def _warm_up(self) -> None:
+        """On a GPU: what it makes once for a whole piece of a prompt and for a token, and a look at its memory."""
+        length = min(self.prefill_tokens, self.context - 1)
+        try:
+            with torch.inference_mode():
+                self.cache.fit(1, length + 1)
+                self.forward(0, [[0] * length], [0])
+                self.forward(0, [[0]], [length])
+        except torch.OutOfMemoryError as error:
+            raise EngineOptionsError(
+                f"the device has no memory for {length} tokens of prompts beside the model: lower prefill_tokens or"
+                f" cache_tokens. ({error})"
+            ) from error
 
     def _affordable_tokens(self) -> int:
         if self.device.type == "cuda":
@@ -173,8 +192,8 @@ class CausalModel:
 
 def _unsuitable(config: Any) -> str:
     return (
-        f"the architecture {config.model_type} cannot be batched by this engine, since its results differ from the"
-        " model's own; kind: vllm may serve it"
+        f"the architecture {config.model_type} does not run as this engine batches it, so the results would not be"
+        " the model's own; kind: vllm may serve it"
     )
 
 

@@ -8,7 +8,7 @@ from deployments.models.engines.stopping import StopTexts
 from deployments.models.engines.transformers.replies import Reply
 from deployments.models.engines.transformers.sampling import Chosen, Sampling
 from deployments.tokenization.detokenizing import TextStream
-from deployments.tokenization.token_bytes import token_bytes
+from deployments.tokenization.token_bytes import skipped, token_bytes
 
 
 class Vocabulary:
@@ -18,6 +18,8 @@ class Vocabulary:
         """`tokenizer`: of transformers. `ends`: tokens that end a reply."""
         self.ends = ends
         self.token_bytes: Callable[[int], bytes] = token_bytes(tokenizer)
+        left_out = skipped(tokenizer)
+        self.text_bytes: Callable[[int], bytes] = lambda token: b"" if token in left_out else self.token_bytes(token)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         inner = tokenizer if backend is None else backend
         self.decode: Callable[[list[int]], str] = lambda tokens: str(inner.decode(tokens, skip_special_tokens=True))
@@ -51,7 +53,7 @@ class Row:
         """How many tokens were generated."""
         self.last_token = -1
         self._vocabulary = vocabulary
-        self._text = TextStream(vocabulary.decode, vocabulary.token_bytes, prompt if continues else ())
+        self._text = TextStream(vocabulary.decode, vocabulary.text_bytes, prompt if continues else ())
         self._stops = StopTexts(stops)
 
     @property

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from deployments.models.engines import simulated
 from deployments.models.engines.protocol import (
     Chunk,
     EmbedRequest,
@@ -220,3 +222,19 @@ async def test_words_in_common_bring_vectors_closer() -> None:
 def test_wrong_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(EngineOptionsError, match=next(iter(options))):
         make_engine("simulated", options)
+
+
+async def test_long_texts_are_embedded_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, vectors = set(), simulated._vectors
+
+    def watched(*args: Any) -> Any:
+        threads.add(threading.get_ident())
+        return vectors(*args)
+
+    monkeypatch.setattr(simulated, "_vectors", watched)
+    made = SimulatedEngine(SimulatedOptions(first_token_ms=0, embedding_dimensions=8))
+    short = await made.embed(EmbedRequest(("water gate",)))
+    assert threads == {threading.get_ident()}
+    long = await made.embed(EmbedRequest(("water gate " * 10_000,)))
+    assert len(threads) == 2
+    assert list(long.vectors[0]) == pytest.approx(list(short.vectors[0])), "the same words, as often each"

@@ -11,6 +11,7 @@ from deployments.models.engines.protocol import (
     EmbedRequest,
     EngineBrokenError,
     EngineFailureError,
+    EngineOptionsError,
     GenerateRequest,
     InferRequest,
     RequestRefusedError,
@@ -371,3 +372,92 @@ async def test_what_is_no_text_is_a_failure(made: Any, caplog: pytest.LogCapture
         await collected(engine, GenerateRequest("hello", 10))
     assert "generate() yields texts" in caplog.text
     await engine.close()
+
+
+class Panic(BaseException):
+    """As libraries written in Rust raise it."""
+
+
+async def test_a_panic_is_a_failure_of_that_request() -> None:
+    class Plain:
+        def infer(self, request: Any) -> None:
+            raise Panic("in the library")
+
+        def embed(self, texts: list[str]) -> None:
+            raise Panic("in the library")
+
+        def generate(self, prompt: str) -> Any:
+            yield "a "
+            raise Panic("in the library")
+
+    class Async:
+        async def infer(self, request: Any) -> None:
+            raise Panic("in the library")
+
+        async def embed(self, texts: list[str]) -> None:
+            raise Panic("in the library")
+
+        async def generate(self, prompt: str) -> Any:
+            yield "a "
+            raise Panic("in the library")
+
+    for model in (Plain, Async):
+        engine = await engine_of(model)
+        for attempt in (
+            engine.infer(json_request(1)),
+            engine.embed(EmbedRequest(("a",))),
+            collected(engine, GenerateRequest("a", 3)),
+        ):
+            with pytest.raises(EngineFailureError):
+                await asyncio.wait_for(attempt, 5)
+        assert engine.running == 0
+        await engine.close()
+
+
+class Numbers:
+    """Made into a list where its thread is known."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+
+    def tolist(self) -> list[list[float]]:
+        self.threads.add(threading.get_ident())
+        return [[1.0, 2.0]]
+
+
+async def test_what_methods_return_is_not_converted_on_the_event_loop() -> None:
+    numbers = Numbers()
+
+    class Plain:
+        def infer(self, request: Any) -> Any:
+            return numbers
+
+        def embed(self, texts: list[str]) -> Any:
+            return numbers
+
+    class Async:
+        async def infer(self, request: Any) -> Any:
+            return numbers
+
+        async def embed(self, texts: list[str]) -> Any:
+            return numbers
+
+    for model in (Plain, Async):
+        engine = await engine_of(model)
+        assert await engine.infer(json_request(1)) == b"[[1.0,2.0]]"
+        assert len((await engine.embed(EmbedRequest(("a",)))).vectors) == 1
+        await engine.close()
+    assert numbers.threads
+    assert threading.get_ident() not in numbers.threads
+
+
+async def test_an_async_count_of_tokens_is_refused_whatever_the_class_offers() -> None:
+    class Model:
+        def embed(self, texts: list[str]) -> Any:
+            return [[1.0] for _ in texts]
+
+        async def count_tokens(self, text: str) -> int:
+            return 1
+
+    with pytest.raises(EngineOptionsError, match="count_tokens is async"):
+        await engine_of(Model)

@@ -37,21 +37,25 @@ TEXTS_OR_TOKENS: dict[str, Any] = {
 
 def texts_or_tokens(value: object) -> list[Prompt]:
     """Any of those forms as a list, each item a text or its tokens. Raises `ValueError`."""
-    items: list[object] = value if isinstance(value, list) and not _is_tokens(value) else [value]
+    items: list[object] = value if isinstance(value, list) and _tokens(value) is None else [value]
     if len(items) > MOST_TEXTS:
         raise ValueError(f"one request may have {MOST_TEXTS} inputs; it has {len(items)}")
-    if not items or not all(_is_text(item) or _is_tokens(item) for item in items):
+    prompts = [item if isinstance(item, str) else _tokens(item) for item in items]
+    if not prompts or not all(prompts):
         raise ValueError("it should be a text, a list of texts, a list of tokens, or a list of such lists; none empty")
-    return cast("list[Prompt]", items)
+    return cast("list[Prompt]", prompts)
 
 
-def _is_text(item: object) -> bool:
-    return isinstance(item, str) and item != ""
-
-
-def _is_tokens(item: object) -> bool:
+def _tokens(item: object) -> list[int] | None:
+    """A list of tokens, if it is one. Whole numbers may be written `5.0`: in JSON that is the same."""
     # By functions that loop by themselves: there may be half a million. A bool is no int here.
-    return isinstance(item, list) and set(map(type, item)) == {int} and min(item) >= 0 and max(item) < 2**31
+    if not isinstance(item, list) or not item or not set(map(type, item)) <= {int, float}:
+        return None
+    if float in set(map(type, item)):
+        if not all(each.is_integer() for each in item if isinstance(each, float)):
+            return None
+        item = list(map(int, item))
+    return item if min(item) >= 0 and max(item) < 2**31 else None
 
 
 class CompletionRequest(GenerationRequest):

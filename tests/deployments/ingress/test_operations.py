@@ -98,6 +98,7 @@ async def test_a_streamed_text_completion(client: httpx.AsyncClient, echo: Echo)
         ("a b", ["a b"]),
         (["a", "b c"], ["a", "b c"]),
         ([5, 6], [(5, 6)]),
+        ([5.0, 6], [(5, 6)]),
         ([[5], [6, 7]], [(5,), (6, 7)]),
     ],
 )
@@ -229,6 +230,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], int, str, str]] = {
     "no prompts": (TEXT, text(prompt=[]), 422, "invalid_parameter", "prompt"),
     "mixed prompts": (TEXT, text(prompt=["a", 5]), 422, "invalid_parameter", "prompt"),
     "a token alone": (TEXT, text(prompt=5), 422, "invalid_parameter", "prompt"),
+    "a huge token": (TEXT, text(prompt=[10**400, 1.0]), 422, "invalid_parameter", "prompt"),
+    "half a token": (TEXT, text(prompt=[1, 0.5]), 422, "invalid_parameter", "prompt"),
     "a token below zero": (TEXT, text(prompt=[-1]), 422, "invalid_parameter", "prompt"),
     "too many texts": (TEXT, text(prompt=["a"] * 3, n=3), 400, "invalid_parameter", "prompt"),
     "echo": (TEXT, text(echo=True), 400, "unsupported_parameter", "echo"),

@@ -1,4 +1,5 @@
-"""What `VllmOptions` asks Ray for without vLLM, beside what `ray.serve.llm` asks for."""
+"""What `VllmOptions` asks Ray for without vLLM, beside what `ray.serve.llm` asks for. On a CPU they differ on purpose:
+the worker is a process of the replica's own, and `cpus` are for both."""
 
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from tests.vllm.tiny import NEEDS_VLLM
 pytestmark = [pytest.mark.timeout(200), NEEDS_VLLM]
 
 CASES = [
-    {"device": "cpu", "cpus": 0.5},
+    {},
     {"accelerator_type": "H100", "cpus": 2},
     {"accelerator_type": "L4", "engine_kwargs": {"tensor_parallel_size": 2, "pipeline_parallel_size": 2}},
     {"gpus_per_worker": 0.5, "placement_strategy": "STRICT_PACK", "engine_kwargs": {"tensor_parallel_size": 2}},

@@ -33,7 +33,7 @@ KINDS: dict[str, _Kind] = {
 def check_kind(kind: str) -> str:
     """The kind, if there is such a one; raises `EngineOptionsError`."""
     if kind not in KINDS:
-        raise EngineOptionsError(f"there is no engine of kind {kind!r}; there are {', '.join(KINDS)}")
+        raise EngineOptionsError(f"must be one of {', '.join(KINDS)}")
     return kind
 
 

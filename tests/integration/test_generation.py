@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from deployments.tokenization.tokenizer import Tokenizer
-from tests.deployments.models.engines.tiny_model import CONTEXT, make_parrot, make_tiny_model
+from tests.deployments.models.engines.tiny_model import CONTEXT, make_endless, make_parrot, make_tiny_model
 from tests.integration.conftest import Application, configuration, free_port, serving
 
 pytestmark = [
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generation")
     make_parrot(folder / "parrot", SAYS)
     make_tiny_model(folder / "tiny")
-    make_tiny_model(folder / "endless", hidden=256, layers=6, context=LONG)
+    make_endless(folder / "endless", hidden=256, layers=6, context=LONG)
     return folder
 
 
@@ -165,7 +165,7 @@ def test_what_is_reserved_is_what_the_model_reads(application: Application, fold
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 async def test_who_leaves_ends_the_generation(application: Application, stream: bool) -> None:
     """The pool has one slot, so another request runs once the first one's generation has ended."""
-    body = {"model": "endless", "messages": PROMPT, "max_tokens": LONG - 1_000, "temperature": 2, "stream": stream}
+    body = {"model": "endless", "messages": PROMPT, "max_tokens": LONG - 1_000, "temperature": 0, "stream": stream}
     head = [
         "POST /v1/chat/completions HTTP/1.1",
         "host: 127.0.0.1",

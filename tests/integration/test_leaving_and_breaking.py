@@ -90,17 +90,10 @@ def configuration_of(folder: Path) -> dict[str, Any]:
 
 
 def _long_model(folder: Path) -> Path:
-    """A tiny model that has room for replies of minutes, and never ends one by itself."""
-    import torch
-    from transformers import AutoModelForCausalLM
+    """A model with room for replies of minutes."""
+    from tests.deployments.models.engines.tiny_model import make_endless
 
-    from tests.deployments.models.engines.tiny_model import make_tiny_model
-
-    make_tiny_model(folder, hidden=128, context=LONG)
-    model = AutoModelForCausalLM.from_pretrained(folder)
-    with torch.no_grad():
-        model.lm_head.weight[:3] = 0.0  # its special tokens, the end among them, are never the likeliest
-    model.save_pretrained(folder)
+    make_endless(folder, hidden=128, layers=2, context=LONG)
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": LONG}))
     return folder

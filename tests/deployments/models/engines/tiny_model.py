@@ -91,6 +91,20 @@ def make_tiny_model(folder: Path, *, hidden: int = 64, layers: int = 2, heads: i
     return folder
 
 
+def make_endless(folder: Path, *, hidden: int, layers: int, context: int) -> Path:
+    """Writes a model whose greedy replies go on until they are cut off: its special tokens, the end among them, are
+    never the likeliest."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    make_tiny_model(folder, hidden=hidden, layers=layers, context=context)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight[:3] = 0.0
+    model.save_pretrained(folder)
+    return folder
+
+
 def make_parrot(folder: Path, says: str) -> Path:
     """Writes a model that answers every conversation with `says`, whose tokens must all be different: each token has
     its successor, and the last one's is the end."""

@@ -174,19 +174,23 @@ async def test_who_leaves_ends_the_generation(application: Application, stream: 
         *("", ""),
     ]
     reader, writer = await asyncio.open_connection("127.0.0.1", int(application.base_url.rpartition(":")[2]))
-    writer.write("\r\n".join(head).encode() + json.dumps(body).encode())
-    if stream:
-        await asyncio.wait_for(reader.readuntil(b'"content"'), 20)
-    else:
-        await asyncio.sleep(1)
-    async with httpx.AsyncClient(base_url=application.base_url, timeout=60) as http:
-        http.headers["authorization"] = f"Bearer {KEY}"
-        short = {"model": "endless", "messages": PROMPT, "max_tokens": 1}
-        busy = await http.post("/v1/chat/completions", json=short, headers={"x-sluice-queue-timeout-ms": "200"})
-        assert busy.status_code == 429, "its slot is taken"
-        left_at = time.monotonic()
+    try:
+        writer.write("\r\n".join(head).encode() + json.dumps(body).encode())
+        if stream:
+            await asyncio.wait_for(reader.readuntil(b'"content"'), 20)
+        else:
+            await asyncio.sleep(1)
+        async with httpx.AsyncClient(base_url=application.base_url, timeout=60) as http:
+            http.headers["authorization"] = f"Bearer {KEY}"
+            short = {"model": "endless", "messages": PROMPT, "max_tokens": 1}
+            busy = await http.post("/v1/chat/completions", json=short, headers={"x-sluice-queue-timeout-ms": "200"})
+            assert busy.status_code == 429, "its slot is taken"
+            left_at = time.monotonic()
+            writer.close()
+            reply = await http.post("/v1/chat/completions", json=short)
+    finally:
         writer.close()
-        reply = await http.post("/v1/chat/completions", json=short)
+        await writer.wait_closed()
     took_s = time.monotonic() - left_at
     print(f"another request was served {took_s * 1000:.0f} ms after the client had left")
     assert reply.status_code == 200

@@ -6,6 +6,7 @@ beside it the requests that count tokens, and vLLM's own client: it knows the to
 processes.
 """
 
+import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,10 @@ from deployments.models.engines.vllm.token_bytes import token_bytes
 
 _SPARE_LOGPROBS = 21
 """OpenAI's API allows the 20 likeliest tokens; the generated one may come on top."""
+
+
+PLACED_S = 60
+"""How long a placement group may take where none was made for the process. Seconds."""
 
 
 def llm_config(options: VllmOptions) -> LLMConfig:
@@ -60,6 +65,10 @@ class RayLlmServer:
         self._llm: Any = LLMServer.sync_init(llm_config(options))
 
     async def start(self) -> None:
+        # A replica's placement group is there when it starts. Where this runs alone it has just been asked for, and Ray
+        # reads where it lies without waiting.
+        placed = self._llm._llm_config.get_or_create_callback().ctx.placement_group
+        await asyncio.to_thread(placed.wait, PLACED_S)
         await self._llm.start()
         engine = self._llm.engine
         if engine._oai_serving_tokenization is None:  # Ray 2.60 looks for it by the name that it had before vLLM 0.29

@@ -36,7 +36,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
     application = config["applications"][0]
     arguments = application["args"]
     arguments["state_dir"] = str(folder / "state")
-    arguments["redis"]["deadline_ms"] = 1_000  # two cores, and vLLM is on them
+    arguments["redis"]["deadline_ms"] = 5_000  # two cores, and vLLM is on them
     arguments["models"][0]["engine"]["options"] = options(make_model(folder / "model"))
     ingress, _, pool = application["deployments"]
     pool["max_ongoing_requests"] = SLOTS

@@ -38,7 +38,7 @@ async def merged(engine: Engine, choices: Sequence[Choice]) -> AsyncGenerator[tu
             async with asyncio.TaskGroup() as group:
                 for index, choice in enumerate(choices):
                     group.create_task(follow(index, choice))
-        except BaseException:
+        except BaseException:  # a cancellation too: whoever reads must come to an end
             while not ready.empty():  # what is left is of no use, and the end must find room
                 ready.get_nowait()
             ready.put_nowait(None)

@@ -24,7 +24,7 @@ from deployments.models.engines.vllm.engine import VllmEngine
 from deployments.models.engines.vllm.options import VllmOptions
 from deployments.models.engines.vllm.replies import complaint
 from deployments.models.engines.vllm.server import Body, Complaint
-from deployments.models.engines.vllm.token_bytes import token_bytes
+from deployments.tokenization.token_bytes import token_bytes
 
 _SPARE_LOGPROBS = 21
 """OpenAI's API allows the 20 likeliest tokens; the generated one may come on top."""

@@ -59,7 +59,7 @@ class PythonEngine(Engine):
             engine = ClassEngine(options, found)
             try:
                 await engine.load()
-            except BaseException:
+            except BaseException:  # a cancelled start too: the threads of the class must end
                 await engine.close()
                 raise
         self._engine = engine

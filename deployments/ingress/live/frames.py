@@ -1,4 +1,4 @@
-"""What the live feed says, as it stands in /openapi.json: server-sent events, `hello` first, then `frame` after `frame`.
+"""What the live feed says, as it stands in /openapi.json: server-sent events, `hello`, then `frame` after `frame`.
 
 All times are the Redis server's, in whole milliseconds since 1970, unless a name says otherwise.
 """

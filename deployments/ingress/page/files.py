@@ -16,7 +16,7 @@ from deployments.ingress.page.build import NOT_BUILT, STYLE_HASH
 PAGES = {"/": "index.html", "/docs": "docs.html", "/redoc": "redoc.html"}
 """What is loaded by address, and the file of the build."""
 
-ROOT_FILES = ("favicon.svg", "licenses.txt")
+ROOT_FILES = ("icon.svg", "licenses.txt")
 """What else stands at the root of the build."""
 
 _ASSETS = "assets/"

@@ -12,7 +12,6 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 const server = process.env["SLUICE_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
-  base: "./", // so that it also works behind a proxy's prefix
   plugins: [react(), tailwindcss(), apiDocs(), licences(root), compress()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   server: {

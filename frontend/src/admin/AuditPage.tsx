@@ -1,0 +1,5 @@
+import { Panel } from "@/ui/panel";
+
+export function AuditPage() {
+  return <Panel title="Audit">To come.</Panel>;
+}

@@ -1,0 +1,5 @@
+import { Panel } from "@/ui/panel";
+
+export function KeysPage() {
+  return <Panel title="Keys">To come.</Panel>;
+}

@@ -1,0 +1,84 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { AuditPage } from "@/admin/AuditPage";
+import { KeysPage } from "@/admin/KeysPage";
+import { PoliciesPage } from "@/admin/PoliciesPage";
+import { TenantsPage } from "@/admin/TenantsPage";
+import { ApiError } from "@/api/errors";
+import { loadSettings } from "@/api/settings";
+import { ChatPage } from "@/chat/ChatPage";
+import { feed, useFeedState } from "@/live/store";
+import { StatusBar } from "@/status/StatusBar";
+import { Toasts } from "@/ui/toast";
+import { LiveScreen } from "./LiveScreen";
+import { type Screen, useScreen } from "./route";
+import { Shell } from "./Shell";
+import { SignIn } from "./SignIn";
+import { useSession } from "./session";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 1_000,
+      retry: (failures, error) => failures < 2 && !(error instanceof ApiError && error.status < 500),
+    },
+  },
+});
+
+const PAGES: Record<Screen, () => React.ReactNode> = {
+  live: LiveScreen,
+  chat: ChatPage,
+  policies: PoliciesPage,
+  tenants: TenantsPage,
+  keys: KeysPage,
+  audit: AuditPage,
+};
+
+export function App() {
+  return (
+    <QueryClientProvider client={queries}>
+      <Toasts>
+        <Shell status={<StatusBar />}>
+          <Content />
+        </Shell>
+      </Toasts>
+    </QueryClientProvider>
+  );
+}
+
+function Content() {
+  const failure = useSettings();
+  const { settings, key } = useSession();
+  const refused = useFeedState().is === "refused";
+  const Page = PAGES[useScreen()];
+  useEffect(() => feed.use(key), [key]);
+  if (!settings) {
+    return <p role={failure ? "alert" : "status"}>{failure || "Asking the server…"}</p>;
+  }
+  return !key || refused ? <SignIn /> : <Page />;
+}
+
+/** Asks for the page's settings until the server answers; says what is wrong meanwhile. */
+function useSettings(): string {
+  const begin = useSession((session) => session.begin);
+  const [failure, setFailure] = useState("");
+  useEffect(() => {
+    const controller = new AbortController();
+    let timer: ReturnType<typeof setTimeout>;
+    const ask = () => {
+      loadSettings(controller.signal).then(begin, (error: unknown) => {
+        if (controller.signal.aborted) return;
+        setFailure(
+          `The server does not answer (${error instanceof Error ? error.message : "no reason"}); asking again.`,
+        );
+        timer = setTimeout(ask, 1_000);
+      });
+    };
+    ask();
+    return () => {
+      controller.abort();
+      clearTimeout(timer);
+    };
+  }, [begin]);
+  return failure;
+}

@@ -1,0 +1,44 @@
+/** Keys of the keyboard that do something anywhere on the page, but not while somebody types or a dialog is open. */
+import { useEffect, useRef } from "react";
+
+export interface Shortcut {
+  key: string;
+  does: string;
+  run: () => void;
+}
+
+const shortcuts = new Map<string, Shortcut>();
+
+/** Those that do something now, for the help. */
+export function shortcutsNow(): Shortcut[] {
+  return [...shortcuts.values()];
+}
+
+/** While the component is shown, this key does that. `key` is what `KeyboardEvent.key` says, in lower case. */
+export function useShortcut(key: string, does: string, run: () => void): void {
+  const latest = useRef(run);
+  latest.current = run;
+  useEffect(() => {
+    const shortcut = { key, does, run: () => latest.current() };
+    shortcuts.set(key, shortcut);
+    return () => {
+      if (shortcuts.get(key) === shortcut) shortcuts.delete(key);
+    };
+  }, [key, does]);
+}
+
+export function handleShortcut(event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (document.querySelector('[role="dialog"]') || document.querySelector('[role="listbox"]')) return;
+  const shortcut = shortcuts.get(event.key.toLowerCase());
+  if (!shortcut) return;
+  event.preventDefault();
+  shortcut.run();
+}
+
+function typing(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches('input, textarea, select, [role="combobox"], [role="slider"]'))
+  );
+}

@@ -1,0 +1,5 @@
+import { Panel } from "@/ui/panel";
+
+export function LanesPanel() {
+  return <Panel title="Lanes">To come.</Panel>;
+}

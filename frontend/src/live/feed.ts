@@ -1,0 +1,142 @@
+/** Keeps the live feed open: connects, connects again when it breaks, and says how it stands. */
+import { ApiError } from "@/api/errors";
+import type { LiveEnd, LiveFrame, LiveHello } from "@/api/types";
+import type { LiveModel } from "./model";
+import { events } from "./sse";
+
+export interface Watched {
+  policy: string;
+  /** Empty for the window of a GLOBAL policy. */
+  subject: string;
+}
+
+export type FeedState =
+  | { is: "idle" }
+  | { is: "connecting" }
+  | { is: "live"; scope: "everybody" | "tenant" }
+  | { is: "paused" }
+  | { is: "away"; why: string; retryInMs: number }
+  | { is: "refused"; why: string; status: number };
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 5_000;
+/** A stream that says nothing for so long is broken: the server says something every second. */
+const SILENT_MS = 5_000;
+
+export class Feed {
+  state: FeedState = { is: "idle" };
+  private key = "";
+  private watched: Watched | null = null;
+  private running: AbortController | null = null;
+  private retryMs = FIRST_RETRY_MS;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private everybody = true;
+
+  /** `changed` is called whenever the model or the state is not what it was. */
+  constructor(
+    private readonly model: LiveModel,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Follows the feed with this key from now on; an empty key ends it. */
+  use(key: string): void {
+    if (key === this.key) return;
+    this.key = key;
+    this.everybody = true;
+    this.model.clear();
+    this.restart();
+  }
+
+  /** Which window's log is followed. */
+  watch(watched: Watched | null): void {
+    if (watched?.policy === this.watched?.policy && watched?.subject === this.watched?.subject) return;
+    this.watched = watched;
+    if (this.state.is !== "paused") this.restart();
+  }
+
+  /** Nothing more is heard until `resume`; what happens meanwhile is not made up for, and the picture stands still. */
+  pause(): void {
+    this.stop({ is: "paused" });
+  }
+
+  resume(): void {
+    if (this.state.is === "paused") this.restart();
+  }
+
+  close(): void {
+    this.stop({ is: "idle" });
+  }
+
+  private restart(): void {
+    this.retryMs = FIRST_RETRY_MS;
+    this.stop({ is: this.key ? "connecting" : "idle" });
+    if (this.key) void this.run();
+  }
+
+  private stop(state: FeedState): void {
+    clearTimeout(this.timer);
+    this.running?.abort();
+    this.running = null;
+    this.become(state);
+  }
+
+  private become(state: FeedState): void {
+    this.state = state;
+    this.changed();
+  }
+
+  private async run(): Promise<void> {
+    const controller = new AbortController();
+    this.running = controller;
+    try {
+      const why = await this.follow(controller);
+      if (this.running === controller) this.away(why);
+    } catch (error) {
+      if (this.running !== controller) return;
+      if (error instanceof ApiError && error.status === 403 && this.everybody) {
+        this.everybody = false; // this key may see its own tenant's share
+        this.restart();
+      } else if (error instanceof ApiError && error.status < 500 && error.status !== 429) {
+        this.stop({ is: "refused", why: error.message, status: error.status });
+      } else {
+        this.away(error instanceof ApiError ? error.message : "The server cannot be reached.");
+      }
+    }
+  }
+
+  /** Until the stream ends; says why it did. */
+  private async follow(controller: AbortController): Promise<string> {
+    const path = this.everybody ? "/admin/live" : "/v1/limits/live";
+    const query = this.watched ? `?${new URLSearchParams({ ...this.watched })}` : "";
+    const silent = () => setTimeout(() => controller.abort(), SILENT_MS);
+    let timer = silent();
+    try {
+      const response = await fetch(path + query, {
+        headers: { authorization: `Bearer ${this.key}` },
+        signal: controller.signal,
+        cache: "no-store",
+      });
+      for await (const event of events(response)) {
+        if (this.running !== controller) return "";
+        clearTimeout(timer);
+        timer = silent();
+        if (event.event === "hello") this.model.begin(JSON.parse(event.data) as LiveHello);
+        else if (event.event === "frame") this.model.take(JSON.parse(event.data) as LiveFrame);
+        else if (event.event === "end") return (JSON.parse(event.data) as LiveEnd).message;
+        this.retryMs = FIRST_RETRY_MS;
+        this.state = { is: "live", scope: this.everybody ? "everybody" : "tenant" };
+        this.changed();
+      }
+      return "The connection has ended.";
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private away(why: string): void {
+    const retryInMs = this.retryMs;
+    this.stop({ is: "away", why, retryInMs });
+    this.retryMs = Math.min(LONGEST_RETRY_MS, this.retryMs * 2);
+    this.timer = setTimeout(() => void this.run(), retryInMs);
+  }
+}

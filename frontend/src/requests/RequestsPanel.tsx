@@ -1,0 +1,5 @@
+import { Panel } from "@/ui/panel";
+
+export function RequestsPanel() {
+  return <Panel title="Requests">To come.</Panel>;
+}

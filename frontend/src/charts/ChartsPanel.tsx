@@ -79,7 +79,7 @@ function Waits({ seconds, bands }: { seconds: Second[]; bands: readonly string[]
       <figcaption className="font-medium">
         Wait for a slot <span className="font-normal text-quiet">(p99 drawn through, p50 dashed)</span>
       </figcaption>
-      <Plot ages={ages(seconds.length)} lines={lines} palette={palette} format={milliseconds} logarithmic />
+      <Plot ages={ages(seconds.length)} lines={lines} palette={palette} format={axisMs} logarithmic />
       <ul className="mt-1 flex flex-wrap gap-x-5 gap-y-1 text-sm tabular-nums">
         {bands.map((band, at) => (
           <li key={band} className="inline-flex items-center gap-1.5">
@@ -91,6 +91,10 @@ function Waits({ seconds, bands }: { seconds: Second[]; bands: readonly string[]
       </ul>
     </figure>
   );
+}
+
+function axisMs(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
 }
 
 function told(ms: number | null): string {

@@ -64,7 +64,7 @@ function optionsOf(
   return {
     width: Math.max(1, width),
     height: HEIGHT_PX,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
@@ -83,8 +83,10 @@ function optionsOf(
         ...axis,
         size: 54,
         gap: 6,
-        values: (_, at) => at.map((value) => (logarithmic && !isDecade(value) ? "" : format(value))),
-        ...(logarithmic ? {} : { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] }),
+        values: (_, at) => at.map(format),
+        ...(logarithmic
+          ? { splits: everyDecade }
+          : { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] }),
       },
     ],
     series: [
@@ -94,7 +96,7 @@ function optionsOf(
         stroke,
         width: dashed ? 1.5 : 2,
         ...(dashed ? { dash: [5, 4] } : {}),
-        points: { show: true, size: 3, fill: stroke, width: 0 },
+        points: { show: true, size: 5, fill: stroke, width: 0, filter: alone },
       })),
     ],
   };
@@ -109,6 +111,18 @@ function decades(_: uPlot, __: number, most: number): [number, number] {
   return [1, Math.max(1_000, 10 ** Math.ceil(Math.log10(most || 1)))];
 }
 
-function isDecade(value: number): boolean {
-  return Number.isInteger(Math.round(Math.log10(value) * 1e9) / 1e9);
+function everyDecade(_: uPlot, __: number, least: number, most: number): number[] {
+  const splits = [];
+  for (let value = least; value <= most; value *= 10) splits.push(value);
+  return splits;
+}
+
+/** Points are for values that stand alone: no line leads to them. */
+function alone(plot: uPlot, series: number): number[] {
+  const values = plot.data[series] ?? [];
+  const found = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  }
+  return found;
 }

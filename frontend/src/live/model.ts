@@ -9,6 +9,8 @@ export const MOST_REQUESTS = 200;
 
 const MOST_WINDOWS = 500;
 
+const NO_BANDS: readonly string[] = [];
+
 export interface SeenRequest extends LiveRequest {
   ending: LiveEnding | null;
 }
@@ -103,7 +105,7 @@ export class LiveModel {
   }
 
   get bands(): readonly string[] {
-    return this.hello?.bands ?? [];
+    return this.hello?.bands ?? NO_BANDS;
   }
 
   clear(): void {

@@ -27,7 +27,7 @@ export function LogCanvas() {
   const canvas = useDrawing(draw);
   return (
     <>
-      <canvas ref={canvas} role="img" aria-label="The sliding log" aria-describedby={told} className="h-56 w-full" />
+      <canvas ref={canvas} role="img" aria-label="The sliding log" aria-describedby={told} className="h-64 w-full" />
       <Told id={told} />
     </>
   );

@@ -17,30 +17,14 @@ import { useWindows } from "./useWindows";
 
 /** The heart of the page: one window's log as it slides, and what it says about the next request. */
 export function LogPanel() {
-  const [table, setTable] = useState(false);
-  const [fixed, setFixed] = useState(false);
   const watching = useLiveValue((live) => live.log.window !== null);
   const held = useLiveValue((live) => live.log.held);
   return (
-    <Panel
-      title="The sliding log"
-      className="min-w-0"
-      actions={
-        <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-          {!held && <Switch label="Compare with a fixed window" checked={fixed} onChange={setFixed} />}
-          {!held && (
-            <Button size="small" aria-pressed={table} onClick={() => setTable(!table)}>
-              As a table
-            </Button>
-          )}
-          <WindowPicker />
-        </div>
-      }
-    >
+    <Panel title="The sliding log" className="min-w-0" actions={<WindowPicker />}>
       {watching ? (
         <div className="flex flex-col gap-3">
           <Reading />
-          {held ? <HeldSlots /> : <Log table={table} fixed={fixed} />}
+          {held ? <HeldSlots /> : <Log />}
         </div>
       ) : (
         <Beginning />
@@ -49,7 +33,9 @@ export function LogPanel() {
   );
 }
 
-function Log({ table, fixed }: { table: boolean; fixed: boolean }) {
+function Log() {
+  const [table, setTable] = useState(false);
+  const [fixed, setFixed] = useState(false);
   const quiet = useLiveValue((live) => live.log.marks.length + live.log.crosses.length === 0 && !live.log.profile);
   const never = useLiveValue((live) => live.totals.allowed + live.totals.denied === 0);
   const stale = useFeedState().is !== "live";
@@ -64,6 +50,12 @@ function Log({ table, fixed }: { table: boolean; fixed: boolean }) {
         )}
       </div>
       <Legend />
+      <div className="flex flex-wrap items-center gap-x-5 gap-y-2">
+        <Switch label="Compare with a fixed window" checked={fixed} onChange={setFixed} />
+        <Button size="small" aria-pressed={table} onClick={() => setTable(!table)}>
+          As a table
+        </Button>
+      </div>
       {fixed && <FixedWindow />}
       {table && <EntriesTable />}
     </>

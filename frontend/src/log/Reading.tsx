@@ -22,7 +22,7 @@ export function Reading() {
   const denied = deniedLately(log, now);
   return (
     <div className="flex flex-col gap-2">
-      <div className="flex flex-wrap items-baseline gap-x-8 gap-y-1 tabular-nums">
+      <div className="flex flex-wrap items-center gap-x-8 gap-y-1 tabular-nums">
         <p className="text-3xl leading-10 font-semibold">
           {count(used)} of {count(window.limit)} used
         </p>
@@ -30,7 +30,7 @@ export function Reading() {
         {!log.held && (
           <p className={cn("inline-flex items-center gap-1.5", denied > 0 ? "text-denied" : "text-quiet")}>
             <Ban aria-hidden className="size-4" />
-            {count(denied)} denied in it
+            {count(denied)} denied, not stored
           </p>
         )}
       </div>

@@ -37,18 +37,18 @@ export function drawLog(surface: Surface, log: WatchedLog, nowMs: number, pictur
   return nowMs - newest < ARRIVAL_MS ? 0 : Math.min(1_000, stillMs(scale));
 }
 
-/** How wide a mark of a request is: smaller where more of them must find room. */
-export function beadPx(limit: number, width: number): number {
-  const most = limit <= 20 ? 18 : limit <= 60 ? 13 : limit <= 300 ? 9 : 6;
-  return width < 480 ? Math.min(most, 12) : most;
+/** How wide a mark of a request is: where the limit is small, all that it allows can stand on one another. */
+export function beadPx(limit: number, roomPx: number): number {
+  const least = limit <= 20 ? 12 : limit <= 60 ? 10 : limit <= 300 ? 8 : 6;
+  return Math.min(16, Math.max(least, roomPx / Math.max(1, limit)));
 }
 
 function drawBeads(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scale, layout: Layout, picture: LogPicture) {
   const { palette, stacking } = picture;
-  const size = beadPx(log.window?.limit ?? 1, scale.right);
+  const room = layout.base - layout.top;
+  const size = beadPx(log.window?.limit ?? 1, room);
   stacking.follow(log.marks, size / scale.pxPerMs);
-  const room = layout.base - layout.top - size;
-  const step = Math.min(size, room / Math.max(1, stacking.highest));
+  const step = Math.min(size, (room - size) / Math.max(1, stacking.highest));
   const from = firstAfter(log.marks, scale.nowMs - scale.windowMs * 1.25);
   ctx.lineWidth = 1.5;
   for (let at = from; at < log.marks.length; at += 1) {

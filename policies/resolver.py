@@ -167,7 +167,7 @@ class Resolver:
         named = {(policy.scope, policy.unit) for policy in matching if names_subject(policy)}
         for policy in matching:
             if names_subject(policy) or (policy.scope, policy.unit) not in named:
-                yield Applied(policy, _subject(policy, request), _slot(policy, request))
+                yield Applied(policy, _subject(policy, request), slot_of(policy, request))
 
     def _name_models(self) -> None:
         self.models = tuple(self._by_name.values())
@@ -210,7 +210,23 @@ def _subject(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
     return "|".join(own + split)
 
 
-def _slot(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
+def dimensions_of(policy: RateLimitPolicy, subject: str) -> dict[Dimension, str] | None:
+    """What a subject names, by dimension; None where it is none that the policy keeps a window for."""
+    own = SCOPE_DIMENSIONS[policy.scope]
+    parts = subject.split("|") if subject else []
+    if len(parts) != len(own) + len(policy.per):
+        return None
+    known = dict(zip(own, parts, strict=False))
+    for dimension, part in zip(policy.per, parts[len(own) :], strict=True):
+        name, equals, value = part.partition("=")
+        if name != dimension or not equals:
+            return None
+        known[Dimension(dimension)] = value
+    return known if all(known.values()) else None
+
+
+def slot_of(policy: RateLimitPolicy, request: Mapping[Dimension, str]) -> str:
+    """The hash tag of its window for such a request: what belongs to a tenant is kept together."""
     dimensions = (*SCOPE_DIMENSIONS[policy.scope], *policy.per)
     if _OF_A_TENANT.intersection(dimensions):
         return f"tenant:{request[Dimension.TENANT]}"

@@ -36,6 +36,8 @@ RENEW = _script("renew", _COMMON, _LEASES)
 REMEMBER, RECALL = _script("remember"), _script("recall")
 FIND = _script("find")
 HISTORY = _script("history", _COMMON, _LOG)
+FOLLOW = _script("follow", _COMMON, _LOG)
+TELL, HEAR = _script("tell"), _script("hear")
 
 CATALOGUE_WRITE = _script("catalogue_write")
 CATALOGUE_IDENTIFY = _script("catalogue_identify")

@@ -18,9 +18,9 @@ from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import MAX_KEY_LENGTH, require_role
 from deployments.ingress.documentation import errors, link, request_body, request_schemas, success
 from deployments.ingress.errors import HttpError, rate_limited, unavailable
-from deployments.ingress.http import ClientGoneError
-from deployments.ingress.limits import WindowNow
+from deployments.ingress.http import ClientGoneError, request_id_of
 from deployments.ingress.state import IngressState
+from deployments.ingress.windows import WindowNow
 from policies import Decision, StoreError
 from policies.entities import KEY_ID, MAX_COST, WHOLE, Role, Unit
 from policies.errors import UnknownDecisionError
@@ -200,6 +200,8 @@ def _add_create(router: APIRouter, state: IngressState) -> None:
             with refusals():
                 charges = state.resolver.charges(client, model, costs_of(asked.input_tokens, max_tokens))
                 decision = await state.remembered.acquire(charges, gateway.api_key)
+            if state.feed.recorder.watched:
+                state.feed.recorder.decided(request_id_of(request.scope), client, model.name, decision)
         except HttpError as error:
             if error.status >= 500:  # nothing was decided, which is the gateway's to handle
                 raise

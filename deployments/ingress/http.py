@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.errors import HttpError
 
@@ -15,6 +15,12 @@ EVENT_STREAM: RawHeaders = [(b"content-type", b"text/event-stream; charset=utf-8
 
 class ClientGoneError(Exception):
     """The client left before its request was complete; nobody is there to answer."""
+
+
+def request_id_of(scope: Scope) -> str:
+    """The request's `x-request-id`: the client's, or the one that the server gave it (`app.RequestIds`, or Ray
+    Serve's own middleware, which writes it there too)."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:

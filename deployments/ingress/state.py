@@ -14,6 +14,7 @@ from deployments.ingress.authentication import authenticate, look_up, presented_
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.live.feed import Feed
 from deployments.ingress.prompt_counters import PromptCounters
 from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.ingress.sla_sharing import SlaSharing
@@ -25,6 +26,7 @@ from policies.catalogue.editing import Editor
 from policies.catalogue.imports import Imports
 from policies.catalogue.listing import Listing
 from policies.catalogue.live import LiveCatalogue
+from policies.entities import QOS_TIERS
 from policies.errors import CatalogueError
 from policies.http import Style
 from policies.remembered import Remembered
@@ -47,6 +49,8 @@ class IngressSettings:
     failed_authentications_per_minute: int = 30
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     cors_origins: tuple[str, ...] = ()
+    bands: tuple[str, ...] = QOS_TIERS
+    """Highest first."""
 
 
 class IngressState:
@@ -71,6 +75,7 @@ class IngressState:
         self.sla = SlaBook(time.monotonic)
         self.sla_sharing = SlaSharing(self.sla, live.store)
         self.remembered = Remembered(limiter, self.settlement)
+        self.feed = Feed(limiter, pools, lambda: live.resolver)
         self._addresses = ClientAddresses(settings.trusted_proxies)
         self._failed = FailedAuthentications(settings.failed_authentications_per_minute)
         self.has_catalogue = False
@@ -99,10 +104,12 @@ class IngressState:
         await self.live.start()
         self.counters.start()
         self.sla_sharing.start()
+        self.feed.start()
         self.pools.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
+        await self.feed.close()  # first: streams would keep what serves them
         await self.imports.close()
         await self.counters.close()
         await self.sla_sharing.close()

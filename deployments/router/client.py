@@ -6,7 +6,7 @@ What the ingress may rely on is `deployments.router.contract`; how slots are agr
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -18,7 +18,9 @@ from ray.serve.handle import DeploymentHandle
 from deployments.router.admission import Admission
 from deployments.router.contract import (
     AdmissionError,
+    Census,
     ModelFailedError,
+    PoolStatistics,
     PoolUnavailableError,
     QueueFullError,
     RouterAwayError,
@@ -79,6 +81,20 @@ class RouterPools:
     def release(self, slot: Slot, tokens: int | None) -> None:
         if self._admission is not None:
             self._admission.release(slot, tokens)
+
+    def census(self) -> Census:
+        return {} if self._admission is None else self._admission.holder.census()
+
+    @property
+    def walked(self) -> int:
+        return 0 if self._admission is None else self._admission.holder.walked
+
+    async def statistics(self) -> Sequence[PoolStatistics]:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return cast(Sequence[PoolStatistics], await _answer(self._router.statistics.remote()))
+        except _NO_ANSWER as error:
+            raise RouterAwayError(f"the model router does not answer: {type(error).__name__}") from error
 
     async def close(self) -> None:
         """Ends the exchange with the router."""

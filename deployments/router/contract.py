@@ -1,14 +1,18 @@
 """What the ingress may rely on: slots in pools, calls on their replicas, and why there may be none. Without Ray."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from deployments.router.exchange.holder import Slot
 from deployments.router.exchange.messages import Wanted
+from deployments.router.scheduler.statistics import BandStatistics, PoolStatistics
 
 __all__ = [
     "AdmissionError",
+    "BandStatistics",
+    "Census",
     "ModelFailedError",
+    "PoolStatistics",
     "PoolUnavailableError",
     "Pools",
     "QueueFullError",
@@ -17,6 +21,9 @@ __all__ = [
     "Slot",
     "Wanted",
 ]
+
+Census = Mapping[tuple[str, str, str], tuple[int, int, float]]
+"""By pool, band and tenant: requests that wait, requests that run, seconds that the first in the queue has waited."""
 
 
 class AdmissionError(Exception):
@@ -69,6 +76,17 @@ class Pools(Protocol):
 
     def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
         """A reply in pieces. Closing the iterator cancels the call on the replica."""
+
+    def census(self) -> Census:
+        """How this ingress's requests stand, by pool, band and tenant: how many wait, how many run, and for how many
+        seconds the first in the queue has waited. Empty where nobody queues here."""
+
+    @property
+    def walked(self) -> int:
+        """How many requests `census` would walk through: what it costs."""
+
+    async def statistics(self) -> Sequence[PoolStatistics]:
+        """How every pool stands, for all ingresses. Raises `RouterAwayError`."""
 
     async def close(self) -> None:
         """Ends what goes on in the background."""

@@ -17,6 +17,7 @@ from deployments.ingress.admin.service import Entities
 from deployments.ingress.admin.sla import add_sla
 from deployments.ingress.admin.usage import add_usage
 from deployments.ingress.documentation import request_schemas
+from deployments.ingress.live.routes import add_admin_live
 from deployments.ingress.state import IngressState
 
 __all__ = ["admin_request_schemas", "admin_router"]
@@ -35,6 +36,7 @@ def admin_router(state: IngressState) -> APIRouter:
     add_dry_run(router, state)
     add_explain(router, state)
     add_sla(router, state)
+    add_admin_live(router, state)
     return router
 
 

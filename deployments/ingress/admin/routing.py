@@ -37,7 +37,7 @@ OPERATOR_MAY = frozenset(
     {
         *("listTenants", "getTenant", "listUsers", "getUser", "listKeys", "getKey", "listTiers", "getTier"),
         *("listCatalogueModels", "getModel", "listPolicies", "getPolicy"),
-        *("getCatalogue", "listAudit", "getImport", "getUsage", "explainPolicies", "getSla"),
+        *("getCatalogue", "listAudit", "getImport", "getUsage", "explainPolicies", "getSla", "streamLive"),
         "revokeKey",
     }
 )

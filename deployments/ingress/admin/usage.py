@@ -11,8 +11,9 @@ from deployments.ingress.admin.routing import reply
 from deployments.ingress.authentication import look_up
 from deployments.ingress.documentation import errors, success
 from deployments.ingress.errors import HttpError, unavailable
-from deployments.ingress.limits import WindowNow, windows_of
+from deployments.ingress.limits import windows_of
 from deployments.ingress.state import IngressState
+from deployments.ingress.windows import WindowNow
 from policies import Charge, StoreError
 from policies.entities import KEY_ID, Name
 from policies.errors import NotFoundError

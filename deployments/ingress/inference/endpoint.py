@@ -53,7 +53,7 @@ class Inference:
         self._state, self._parse = state, parse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(send)
+        exchange = Exchange(scope, send)
         try:
             async with asyncio.timeout(self._state.settings.request_deadline_s):
                 await self._serve(scope, receive, exchange)
@@ -66,6 +66,10 @@ class Inference:
             await exchange.fail(late)
         except ClientGoneError:
             pass
+        finally:
+            recorder, identity = self._state.feed.recorder, exchange.identity
+            if recorder.watched and identity is not None:
+                recorder.ended(exchange.ended(identity))
 
     def _failed(self, exchange: Exchange, error: HttpError) -> None:
         identity = exchange.identity
@@ -104,18 +108,23 @@ class Inference:
         state = self._state
         most_output_tokens = operation.most_output_tokens(model)
         input_tokens = await state.counters.of(model.pool_name, operation.prompts)
-        exchange.undoing = None
+        exchange.undoing, exchange.model = None, model.name
         try:
             with refusals():
                 charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
                 decision = await state.limiter.acquire(charges)
         except HttpError as error:
             raise _UnservedError(error, denied=True) from error
+        recorder = state.feed.recorder
+        if recorder.watched:
+            recorder.decided(exchange.request_id, identity, model.name, decision)
         exchange.headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
         if not decision.allowed:
             raise _UnservedError(rate_limited(decision), denied=True)
 
         used, slot = Used(input_tokens), None
+        exchange.used = used
+        asked_at = time.monotonic() if recorder.watched else 0.0
         state.settlement.begin(decision)
         try:
             slot = await state.pools.admit(
@@ -129,7 +138,8 @@ class Inference:
                 )
             )
             used.ran = True
-            exchange.model = model.name
+            if asked_at:
+                exchange.wait_s = time.monotonic() - asked_at
             if operation.stream:
                 await self._stream(operation, model, used, exchange)
             else:

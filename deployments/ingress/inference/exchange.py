@@ -3,10 +3,11 @@
 import asyncio
 import time
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from deployments.ingress.errors import HttpError
-from deployments.ingress.http import EVENT_STREAM, JSON, RawHeaders, send_error, send_reply
+from deployments.ingress.http import EVENT_STREAM, JSON, RawHeaders, request_id_of, send_error, send_reply
+from deployments.ingress.live.recorder import Ended
 from policies.entities import Unit
 from policies.resolver import Identity
 
@@ -14,8 +15,8 @@ from policies.resolver import Identity
 class Exchange:
     """The reply as far as it was sent."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope, self._send = scope, send
         self._streaming = False
         self._arrived_at = time.monotonic()
         self._first_at: float | None = None
@@ -24,6 +25,13 @@ class Exchange:
         self.model = ""
         """Which one serves."""
         self.identity: Identity | None = None
+        self.status = 499
+        """Of the reply; as long as there is none, that of a client that left."""
+        self.code: str | None = None
+        """The error's, where it is one."""
+        self.wait_s: float | None = None
+        """How long it waited for its slot, where anybody watches."""
+        self.used: Used | None = None
         self.undoing: asyncio.Task[None] | None = None
         """Takes back what the last model was charged, where it did not serve."""
 
@@ -32,12 +40,26 @@ class Exchange:
         """Whether the client has got something."""
         return self._streaming
 
+    @property
+    def request_id(self) -> str:
+        return request_id_of(self._scope)
+
+    def ended(self, identity: Identity) -> Ended:
+        """How it ended, for those who watch."""
+        first_s, total_s = self.times_s()
+        used = self.used
+        tokens = (0, 0) if used is None or not used.ran else (used.input_tokens, used.output_tokens)
+        return Ended(
+            self.request_id, identity, self.model, self.status, self.code, self.wait_s, first_s, total_s, *tokens
+        )
+
     def times_s(self) -> tuple[float | None, float]:
         """From the request's arrival to its first token (None where it was not streamed), and to now."""
         first_s = None if self._first_at is None else self._first_at - self._arrived_at
         return first_s, time.monotonic() - self._arrived_at
 
     async def reply(self, body: bytes) -> None:
+        self.status = 200
         await send_reply(self._send, 200, [JSON, *self._served_headers()], body)
 
     async def event(self, event: bytes) -> None:
@@ -52,10 +74,13 @@ class Exchange:
         return [*self.headers, (b"x-sluice-model", self.model.encode())]
 
     async def finish(self) -> None:
+        if self.code is None:
+            self.status = 200
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def fail(self, error: HttpError) -> None:
         """An error reply, or, where the reply has begun, an event that says what went wrong."""
+        self.status, self.code = error.status, error.code
         if self._streaming:
             await self.event(b"data: " + error.body() + b"\n\n")
             await self.finish()

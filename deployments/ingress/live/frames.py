@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from deployments.ingress.limits import WindowNow
+from deployments.ingress.windows import WindowNow
 
 INTERVAL_MS = 100
 """What happened in this time comes as one frame."""

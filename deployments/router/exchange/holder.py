@@ -81,6 +81,8 @@ class SlotHolder:
         self._waiting: dict[int, Ticket] = {}
         self._granted: dict[int, Slot] = {}
         self._loans: dict[tuple[str, str], Loan] = {}
+        self._running: dict[tuple[str, str, str], int] = {}
+        """Requests that run on slots on loan, by pool, band and tenant."""
         self._spent: dict[tuple[str, str, str, float], tuple[int, int, float]] = {}
         self._outbox, self._inbox = Outbox[Op](), Inbox[Notice]()
         self._trusted_until = float("-inf")
@@ -102,6 +104,8 @@ class SlotHolder:
         loan.unused_since.pop()
         loan.busy += 1
         self.started_alone += 1
+        whose = (wanted.pool, wanted.band, wanted.tenant)
+        self._running[whose] = self._running.get(whose, 0) + 1
         return Slot(wanted, now, None, loan)
 
     def ask(self, wanted: Wanted, settled: Callable[[Slot | Refused], None]) -> Ticket:
@@ -127,6 +131,10 @@ class SlotHolder:
         if loan is None:
             return
         wanted = slot.wanted
+        whose = (wanted.pool, wanted.band, wanted.tenant)
+        self._running[whose] -= 1
+        if not self._running[whose]:
+            del self._running[whose]
         now = self._clock()
         if tokens is not None:
             at = (wanted.pool, wanted.band, wanted.tenant, wanted.weight)
@@ -192,6 +200,26 @@ class SlotHolder:
     def unused(self, pool: str) -> int:
         """Slots of the pool that are on loan here and unused."""
         return sum(len(loan.unused_since) for (of, _), loan in self._loans.items() if of == pool)
+
+    def census(self) -> dict[tuple[str, str, str], tuple[int, int, float]]:
+        """By pool, band and tenant: how many requests of this ingress wait, how many run, and for how many seconds the
+        first in the queue has waited. Walks through everything that waits and was granted."""
+        now = self._clock()
+        found = {whose: (0, running, 0.0) for whose, running in self._running.items()}
+        for slot in self._granted.values():
+            whose = (slot.wanted.pool, slot.wanted.band, slot.wanted.tenant)
+            waiting, running, oldest_s = found.get(whose, (0, 0, 0.0))
+            found[whose] = (waiting, running + 1, oldest_s)
+        for ticket in self._waiting.values():  # in the order in which they came
+            whose = (ticket.wanted.pool, ticket.wanted.band, ticket.wanted.tenant)
+            waiting, running, oldest_s = found.get(whose, (0, 0, 0.0))
+            found[whose] = (waiting + 1, running, oldest_s if waiting else now - ticket.since)
+        return found
+
+    @property
+    def walked(self) -> int:
+        """How many requests `census` would walk through."""
+        return len(self._waiting) + len(self._granted)
 
     # Inside
 

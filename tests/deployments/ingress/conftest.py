@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -13,7 +13,14 @@ from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
 from deployments.models.service import ModelService
 from deployments.router.admission import Admission
-from deployments.router.contract import PoolUnavailableError, Slot, Wanted
+from deployments.router.contract import (
+    Census,
+    PoolStatistics,
+    PoolUnavailableError,
+    RouterAwayError,
+    Slot,
+    Wanted,
+)
 from deployments.router.exchange.book import SlotBook
 from deployments.router.scheduler import QosSettings
 from deployments.router.service import RouterService
@@ -41,6 +48,7 @@ class LocalPools:
         """Of pools that have fewer than plenty."""
         self.qos = QosSettings()
         self.started = False
+        self.router_away = False
         self._admission: Admission | None = None
         self._router: RouterService | None = None
 
@@ -63,6 +71,18 @@ class LocalPools:
     def release(self, slot: Slot, tokens: int | None) -> None:
         assert self._admission is not None
         self._admission.release(slot, tokens)
+
+    def census(self) -> Census:
+        return {} if self._admission is None else self._admission.holder.census()
+
+    @property
+    def walked(self) -> int:
+        return 0 if self._admission is None else self._admission.holder.walked
+
+    async def statistics(self) -> Sequence[PoolStatistics]:
+        if self.router_away:
+            raise RouterAwayError("the router is away")
+        return self.router.book.statistics()
 
     async def close(self) -> None:
         for work in (self._admission, self._router):

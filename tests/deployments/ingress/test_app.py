@@ -92,15 +92,22 @@ async def test_pages_of_named_origins_may_use_the_api(client: httpx.AsyncClient,
 async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
     schema = (await client.get("/openapi.json")).json()
     assert {path for path in schema["paths"] if not path.startswith("/admin/")} == {
-        *("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/limits", "/healthz", "/readyz"),
+        *(
+            "/v1/chat/completions",
+            "/v1/completions",
+            "/v1/embeddings",
+            "/v1/limits",
+            "/v1/limits/live",
+            "/healthz",
+            "/readyz",
+        ),
         *("/v1/models", "/v1/models/{model}", "/v1/models/{model}/infer"),
+        "/page/settings",
         *("/v1/decisions", "/v1/decisions/{id}/settle", "/v1/decisions/{id}/renew"),
     }
     names = [operation["operationId"] for path in schema["paths"].values() for operation in path.values()]
     assert len(set(names)) == len(names)
     assert "messages" in schema["components"]["schemas"]["ChatCompletionRequest"]["required"]
-    assert (await client.get("/docs")).status_code == 200
-    assert "Sluice" in (await client.get("/")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])

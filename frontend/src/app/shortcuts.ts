@@ -7,6 +7,11 @@ export interface Shortcut {
   run: () => void;
 }
 
+/** What takes the keyboard for itself while it is open; one that closes stays for a moment. */
+const OPEN = [`[role="dialog"]`, `[role="alertdialog"]`, `[role="listbox"]`]
+  .map((each) => `${each}:not([data-closed])`)
+  .join();
+
 const shortcuts = new Map<string, Shortcut>();
 
 /** Those that do something now, for the help. */
@@ -29,7 +34,7 @@ export function useShortcut(key: string, does: string, run: () => void): void {
 
 export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (document.querySelector('[role="dialog"]') || document.querySelector('[role="listbox"]')) return;
+  if (document.querySelector(OPEN)) return;
   const shortcut = shortcuts.get(event.key.toLowerCase());
   if (!shortcut) return;
   event.preventDefault();

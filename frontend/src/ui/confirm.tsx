@@ -28,7 +28,7 @@ export function Confirm({ open, title, children, does, busy = false, failure, on
           {failure}
           <div className="flex flex-wrap justify-end gap-2">
             <Base.Close render={<Button />}>Cancel</Base.Close>
-            <Button kind="danger" disabled={busy} onClick={onConfirm}>
+            <Button kind="danger" disabled={busy} focusableWhenDisabled onClick={onConfirm}>
               {busy ? "Working…" : does}
             </Button>
           </div>

@@ -111,6 +111,6 @@ function Facts({ policy }: { policy: PolicyView }) {
 }
 
 export function ModeBadge({ mode }: { mode: PolicyView["mode"] }) {
-  const look = { enforce: "text-text", shadow: "text-warning", off: "text-quiet line-through" }[mode];
+  const look = { enforce: "text-quiet", shadow: "text-warning", off: "border-dashed text-quiet" }[mode];
   return <Badge className={look}>{mode}</Badge>;
 }

@@ -7,10 +7,10 @@ import { answered, ifMatch, useAdminApi, useChange } from "../queries";
 import type { AnyPolicy, Policy, PolicyView } from "../types";
 import { type Draft, draftOf, POLICY_FIELDS, readDraft } from "./draft";
 import { plain, replacedBy } from "./override";
-import { PolicyForm } from "./PolicyForm";
+import { type FieldsOf, PolicyForm } from "./PolicyForm";
 import { Preview } from "./Preview";
 import { rebase } from "./rebase";
-import { sentence } from "./words";
+import { SCOPE_DIMENSIONS, sentence } from "./words";
 
 const EDITED = POLICY_FIELDS.filter(
   (field) => !["name", "scope", "unit", "per"].includes(field) && !field.startsWith("match."),
@@ -43,13 +43,14 @@ export function EditPolicy({ policy, first, onSaved, onCancel }: EditProps) {
     setMeanwhile(base);
     setBase(now);
     save.reset();
+    first.current?.focus();
   };
   const conflict = isConflict(save.error) ? save.error : null;
   return (
     <Editor
       draft={draft}
       onDraft={setDraft}
-      whole={false}
+      fields="change"
       first={first}
       refused={save.error && !conflict ? problemsOf(save.error, EDITED) : NO_PROBLEMS}
       busy={save.isPending}
@@ -99,11 +100,11 @@ export function CreatePolicy({ start, over, known, first, onSaved, onCancel }: C
     <Editor
       draft={draft}
       onDraft={setDraft}
-      whole
+      fields={over ? "override" : "whole"}
       from={over?.name}
       known={known}
       first={first}
-      refused={save.error ? problemsOf(save.error, POLICY_FIELDS) : NO_PROBLEMS}
+      refused={save.error ? problemsOf(save.error, over ? overrideFields(over) : POLICY_FIELDS) : NO_PROBLEMS}
       busy={save.isPending}
       does="Create"
       onSave={(made) => save.mutate(made, { onSuccess: () => onSaved(made.name) })}
@@ -112,10 +113,16 @@ export function CreatePolicy({ start, over, known, first, onSaved, onCancel }: C
   );
 }
 
+/** What the form of an override shows. */
+function overrideFields(over: PolicyView): string[] {
+  const named = SCOPE_DIMENSIONS[over.scope].map((dimension) => `match.${dimension}`);
+  return [...EDITED, "name", ...named];
+}
+
 interface EditorProps {
   draft: Draft;
   onDraft: (draft: Draft) => void;
-  whole: boolean;
+  fields: FieldsOf;
   from?: string | undefined;
   known?: readonly AnyPolicy[];
   first: RefObject<HTMLInputElement | null>;
@@ -130,7 +137,7 @@ interface EditorProps {
 function Editor({
   draft,
   onDraft,
-  whole,
+  fields,
   from,
   known = [],
   first,
@@ -157,7 +164,7 @@ function Editor({
         draft={draft}
         onChange={(changes) => onDraft({ ...draft, ...changes })}
         problems={shown}
-        whole={whole}
+        fields={fields}
         first={first}
       />
       {policy && <InWords policy={policy} known={known} />}
@@ -165,7 +172,7 @@ function Editor({
       <Warning words={refused.general} />
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" kind="primary" disabled={busy}>
+        <Button type="submit" kind="primary" disabled={busy} focusableWhenDisabled>
           {busy ? "Saving…" : does}
         </Button>
       </div>

@@ -1,4 +1,4 @@
-import type { ReactNode, RefObject } from "react";
+import { type ReactNode, type RefObject, useState } from "react";
 import { Field, Input } from "@/ui/field";
 import { Select } from "@/ui/select";
 import { Switch } from "@/ui/switch";
@@ -8,21 +8,29 @@ import { DIMENSION_WORDS, FAILURE_WORDS, MODE_WORDS, SCOPE_DIMENSIONS, SCOPE_WOR
 
 const FAILURES: readonly OnRedisFailure[] = ["deny", "allow", "local"];
 
+export type FieldsOf = "whole" | "change" | "override";
+
 interface Props {
   draft: Draft;
   onChange: (changes: Partial<Draft>) => void;
   /** By field, such as `match.tenant`. */
   problems: Record<string, string>;
-  /** Whether what a log is kept for may be chosen too: only of a policy that is not there yet. */
-  whole: boolean;
+  /**
+   * Which fields there are: all of a new policy; of one that is there, what may change without beginning a new log; of
+   * an override, whom it is for and how much.
+   */
+  fields: FieldsOf;
   first: RefObject<HTMLInputElement | null>;
 }
 
 /** The fields of a policy. */
-export function PolicyForm({ draft, onChange, problems, whole, first }: Props) {
+export function PolicyForm({ draft, onChange, problems, fields, first }: Props) {
+  const whole = fields === "whole";
+  const [limitFirst] = useState(() => !whole && !unnamed(fields, draft));
   return (
     <div className="flex flex-col gap-4">
       {whole && <Identity draft={draft} onChange={onChange} problems={problems} first={first} />}
+      {fields === "override" && <Subject draft={draft} onChange={onChange} problems={problems} first={first} />}
       <Row>
         <Text
           label={draft.unit === "requests" ? "Limit" : `Limit, in ${unitWords(draft.unit)}`}
@@ -30,7 +38,7 @@ export function PolicyForm({ draft, onChange, problems, whole, first }: Props) {
           value={draft.limit}
           onChange={(limit) => onChange({ limit })}
           error={problems["limit"]}
-          input={whole ? undefined : first}
+          input={limitFirst ? first : undefined}
           numeric
         />
         <Text
@@ -100,6 +108,39 @@ function Identity({ draft, onChange, problems, first }: PartProps & { first: Pro
           error={problems["unit"]}
         />
       </Row>
+    </>
+  );
+}
+
+/** Whether an override names nobody yet: that is the first thing to say then. */
+function unnamed(fields: FieldsOf, { scope, match }: Draft): boolean {
+  return fields === "override" && SCOPE_DIMENSIONS[scope].every((dimension) => match[dimension] === "");
+}
+
+function Subject({ draft, onChange, problems, first }: PartProps & { first: Props["first"] }) {
+  const [begin] = useState(() => unnamed("override", draft));
+  return (
+    <>
+      <Row>
+        {SCOPE_DIMENSIONS[draft.scope].map((dimension, place) => (
+          <Text
+            key={dimension}
+            label={capital(DIMENSION_WORDS[dimension])}
+            hint={dimension === "api_key" ? "The id of a key" : "Its name; of several with commas between them, each"}
+            value={draft.match[dimension]}
+            onChange={(names) => onChange({ match: { ...draft.match, [dimension]: names } })}
+            error={problems[`match.${dimension}`]}
+            input={begin && place === 0 ? first : undefined}
+          />
+        ))}
+      </Row>
+      <Text
+        label="Name of the policy"
+        hint="A 429 names it. Letters, digits, and . _ - /"
+        value={draft.name}
+        onChange={(name) => onChange({ name })}
+        error={problems["name"]}
+      />
     </>
   );
 }

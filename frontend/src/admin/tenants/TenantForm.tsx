@@ -87,7 +87,7 @@ export function TenantForm({ start, first, onSaved, onCancel }: Props) {
       {save.error !== null && <Warning words={problems.general} />}
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" kind="primary" disabled={save.isPending}>
+        <Button type="submit" kind="primary" disabled={save.isPending} focusableWhenDisabled>
           {save.isPending ? "Saving…" : start ? "Save" : "Create"}
         </Button>
       </div>

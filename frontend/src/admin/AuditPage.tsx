@@ -43,7 +43,7 @@ function Audit() {
         Every change made through the admin API, newest first, by Redis’ clock. Changes of the configuration file are
         not here: their log is the file’s history.
       </p>
-      <Filters label="Audit log">
+      <Filters label="Which ones">
         <Filter label="Kind" value={kind} onChange={setKind} options={KINDS} />
         <Suggested
           id="audit-names"

@@ -54,7 +54,7 @@ function Policies() {
         )
       }
     >
-      <Filters label="Policies">
+      <Filters label="Which ones">
         <SearchField label="Search" value={search} onChange={setSearch} />
         <Filter
           label="Scope"

@@ -40,7 +40,7 @@ export function UsageList({ of, act }: Props) {
   const shown = fullest(windows).slice(0, all ? windows.length : SHOWN);
   return (
     <>
-      <Table label="Usage now">
+      <Table label="Windows in use">
         <thead>
           <tr>
             <Th>{of.policy === undefined ? "Policy and subject" : "Subject"}</Th>

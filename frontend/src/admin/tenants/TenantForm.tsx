@@ -13,10 +13,9 @@ import type { TenantView } from "../types";
 const BANDS: readonly string[] = ["internal", "premium", "standard", "batch"];
 
 export function useBands(): readonly string[] {
-  const told = useLiveValue((model) => model.bands);
+  const told = useLiveValue((model) => model.hello?.bands);
   const set = useSession((session) => session.settings?.bands);
-  if (told.length > 0) return told;
-  return set?.length ? set : BANDS;
+  return [told, set].find((bands) => bands?.length) ?? BANDS;
 }
 
 interface Props {

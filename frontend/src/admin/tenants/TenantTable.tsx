@@ -19,7 +19,7 @@ interface Props {
 export function TenantTable({ tenants, fullest, sla, onOpen }: Props) {
   const bands = useBands();
   return (
-    <Table label="Tenants">
+    <Table label="List of tenants">
       <thead>
         <tr>
           <Th>Tenant</Th>

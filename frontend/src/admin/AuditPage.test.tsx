@@ -55,7 +55,7 @@ it("goes on behind the cursor, and says when nothing was changed yet", async () 
   }));
   show(<AuditPage />);
   await userEvent.click(await screen.findByRole("button", { name: "Load more" }));
-  expect(await screen.findByText("All 2 changes.")).toBeInTheDocument();
+  expect(await screen.findByText("2 in all.")).toBeInTheDocument();
   server.list("/admin/audit", []);
   await userEvent.click(screen.getByRole("button", { name: "Read again" }));
   expect(await screen.findByText("Nobody has changed anything through the API yet.")).toBeInTheDocument();

@@ -118,7 +118,7 @@ function Entry({ entry }: { entry: AuditView }) {
           version {version}
         </p>
       </div>
-      <Difference label={`What ${action} of ${name} changed`} before={before} after={after} without={["name", "id"]} />
+      <Difference label={`What version ${version} changed`} before={before} after={after} without={["name", "id"]} />
     </li>
   );
 }

@@ -183,9 +183,10 @@ describe("a policy of the file", () => {
     const dialog = await open("standard-rate");
     expect(dialog).toHaveTextContent("read-only here");
     expect(dialog).toHaveTextContent("serve deploy serve_config.yaml");
-    await userEvent.click(await screen.findByRole("button", { name: "Set another limit for globex" }));
+    await userEvent.click(await screen.findByRole("button", { name: "Override for globex" }));
     const limit = await screen.findByRole("textbox", { name: "Limit" });
-    expect(screen.getByRole("textbox", { name: "Tenant" })).toHaveValue("globex");
+    await waitFor(() => expect(limit).toHaveFocus());
+    expect(screen.getByRole("combobox", { name: "Tenant" })).toHaveValue("globex");
     expect(screen.getByText(/replaces for that subject/)).toHaveTextContent("standard-rate");
     await type(limit, "10");
     await waitFor(() =>
@@ -199,6 +200,22 @@ describe("a policy of the file", () => {
       limit: 10,
       match: { tenant: ["globex"], qos_tier: ["standard"] },
     });
+  });
+
+  it("wants to know whom it is overridden for, and names the new policy after them", async () => {
+    show(<PoliciesPage />);
+    await open("standard-rate");
+    await userEvent.click(screen.getByRole("button", { name: "Override it for one subject…" }));
+    const tenant = await screen.findByRole("combobox", { name: "Tenant" });
+    await waitFor(() => expect(tenant).toHaveFocus());
+    await userEvent.click(screen.getByRole("button", { name: "Create" }));
+    expect(tenant).toHaveAccessibleDescription("Say whose limit it is.");
+    expect(server.requests("POST /admin/policies")).toEqual([]);
+    await userEvent.type(tenant, "initech");
+    expect(screen.getByRole("textbox", { name: "Name of the policy" })).toHaveValue("standard-rate-initech");
+    expect(
+      screen.getByText("Tenant initech: at most 60 requests in any 1 min, where the band is standard."),
+    ).toBeInTheDocument();
   });
 });
 
@@ -217,5 +234,7 @@ it("explains which policies apply to a key and a model", async () => {
   await userEvent.type(await screen.findByRole("combobox", { name: "Id of a key" }), "demo-standard");
   await userEvent.type(screen.getByRole("combobox", { name: "Model" }), "sim-large");
   const table = await screen.findByRole("region", { name: "Policies for this key and model" });
-  expect(within(table).getByRole("row", { name: /standard-rate yes its match holds/ })).toBeInTheDocument();
+  expect(
+    within(table).getByRole("row", { name: /standard-rate its match holds 60 requests in any 1 min globex/ }),
+  ).toBeInTheDocument();
 });

@@ -169,7 +169,7 @@ function PolicyDialog({ open, onOpen, onDelete, all }: DialogProps) {
 
 function titleOf(open: Open | null): string {
   if (open === null) return "";
-  if (open.is === "create") return open.over ? `Another limit than ${open.over.name}` : "New policy";
+  if (open.is === "create") return open.over ? `Override ${open.over.name}` : "New policy";
   return open.is === "edit" ? `Edit ${open.policy.name}` : open.policy.name;
 }
 

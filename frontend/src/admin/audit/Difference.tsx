@@ -27,10 +27,10 @@ export function Difference({ label, before, after, without = [] }: Props) {
         {changes.map((each) => (
           <tr key={each.field}>
             <Td className="align-top font-mono text-xs leading-5">{each.field}</Td>
-            <Td className="align-top break-all text-denied">
+            <Td className="align-top wrap-anywhere text-denied">
               {each.before === null ? <Default /> : <s>{each.before}</s>}
             </Td>
-            <Td className="align-top font-medium break-all text-allowed">{each.after ?? <Default />}</Td>
+            <Td className="align-top font-medium wrap-anywhere text-allowed">{each.after ?? <Default />}</Td>
           </tr>
         ))}
       </tbody>
@@ -46,7 +46,7 @@ function Alone({ changes, gone }: { changes: readonly Changed[]; gone: boolean }
       {changes.map((each) => (
         <div key={each.field} className="flex items-baseline gap-1.5">
           <dt className="font-mono text-xs text-quiet">{each.field}</dt>
-          <dd className="break-all">{gone ? <s className="text-denied">{each.before}</s> : each.after}</dd>
+          <dd className="wrap-anywhere">{gone ? <s className="text-denied">{each.before}</s> : each.after}</dd>
         </div>
       ))}
     </dl>
@@ -54,5 +54,5 @@ function Alone({ changes, gone }: { changes: readonly Changed[]; gone: boolean }
 }
 
 function Default() {
-  return <span className="font-normal text-quiet">not set</span>;
+  return <span className="font-normal whitespace-nowrap text-quiet">not set</span>;
 }

@@ -4,9 +4,9 @@ import { Difference } from "../audit/Difference";
 import { Warning } from "../Outcome";
 import { isConflict, NO_PROBLEMS, type Problems, problemsOf } from "../problems";
 import { answered, ifMatch, useAdminApi, useChange } from "../queries";
-import type { AnyPolicy, Policy, PolicyView } from "../types";
-import { type Draft, draftOf, POLICY_FIELDS, readDraft } from "./draft";
-import { plain, replacedBy } from "./override";
+import { type AnyPolicy, DIMENSIONS, type Policy, type PolicyView } from "../types";
+import { type Draft, draftOf, matchOf, POLICY_FIELDS, type Reading, readDraft } from "./draft";
+import { namesSubject, overrideName, plain, replacedBy } from "./override";
 import { type FieldsOf, PolicyForm } from "./PolicyForm";
 import { Preview } from "./Preview";
 import { rebase } from "./rebase";
@@ -95,11 +95,17 @@ interface CreateProps {
 /** Creates a policy; never in place of one that is there already. */
 export function CreatePolicy({ start, over, known, first, onSaved, onCancel }: CreateProps) {
   const [draft, setDraft] = useState(start);
+  const take = (next: Draft) => {
+    // The name goes with whom it is for, until somebody gives it another.
+    const goes =
+      over !== undefined && next.name === draft.name && draft.name === overrideName(over, matchOf(draft.match));
+    setDraft(goes ? { ...next, name: overrideName(over, matchOf(next.match)) } : next);
+  };
   const save = useChange((to, made: Policy) => answered(to.POST("/admin/policies", { body: made })));
   return (
     <Editor
       draft={draft}
-      onDraft={setDraft}
+      onDraft={take}
       fields={over ? "override" : "whole"}
       from={over?.name}
       known={known}
@@ -148,7 +154,7 @@ function Editor({
   onCancel,
   said,
 }: EditorProps) {
-  const { policy, problems } = useMemo(() => readDraft(draft), [draft]);
+  const { policy, problems } = useMemo(() => readFor(fields, draft), [fields, draft]);
   const [tried, setTried] = useState(false);
   useEffect(() => first.current?.focus(), [first]);
   const submit = (event: FormEvent) => {
@@ -180,10 +186,26 @@ function Editor({
   );
 }
 
+/** An override must say whose it is: without that it would be one more limit for all. */
+function readFor(fields: FieldsOf, draft: Draft): Reading {
+  const read = readDraft(draft);
+  const [first] = SCOPE_DIMENSIONS[draft.scope];
+  if (
+    fields !== "override" ||
+    first === undefined ||
+    namesSubject({ scope: draft.scope, match: matchOf(draft.match) })
+  ) {
+    return read;
+  }
+  return { policy: null, problems: { ...read.problems, [`match.${first}`]: "Say whose limit it is." } };
+}
+
 /** What is wrong with what was typed; an empty field is not wrong yet. */
 function typed(problems: Record<string, string>, draft: Draft): Record<string, string> {
-  const { limit, window } = draft;
-  const empty = Object.entries({ limit, window }).filter(([, text]) => text.trim() === "");
+  const { limit, window, match } = draft;
+  const conditions = DIMENSIONS.map((dimension) => [`match.${dimension}`, match[dimension]]);
+  const texts: Record<string, string> = { limit, window, ...Object.fromEntries(conditions) };
+  const empty = Object.entries(texts).filter(([, text]) => text.trim() === "");
   const skipped = new Set(empty.map(([field]) => field));
   return Object.fromEntries(Object.entries(problems).filter(([field]) => !skipped.has(field)));
 }

@@ -1,6 +1,6 @@
 /** A server for tests of components: answers as the real one does, and remembers what it was asked. */
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { render } from "@testing-library/react";
+import { configure, render } from "@testing-library/react";
 import axe from "axe-core";
 import type { ReactNode } from "react";
 import { expect, vi } from "vitest";
@@ -20,6 +20,10 @@ export interface Answer {
 }
 
 type Route = Answer | ((asked: Asked) => Answer);
+
+// On a busy machine a page takes its time; nothing here measures any.
+configure({ asyncUtilTimeout: 10_000 });
+vi.setConfig({ testTimeout: 30_000 });
 
 let now: FakeServer | undefined;
 

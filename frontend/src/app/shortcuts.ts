@@ -7,11 +7,6 @@ export interface Shortcut {
   run: () => void;
 }
 
-/** What takes the keyboard for itself while it is open; one that closes stays for a moment. */
-const OPEN = [`[role="dialog"]`, `[role="alertdialog"]`, `[role="listbox"]`]
-  .map((each) => `${each}:not([data-closed])`)
-  .join();
-
 const shortcuts = new Map<string, Shortcut>();
 
 /** Those that do something now, for the help. */
@@ -31,6 +26,11 @@ export function useShortcut(key: string, does: string, run: () => void): void {
     };
   }, [key, does]);
 }
+
+/** What takes the keyboard while it is open. Toasts, which are dialogs too but not modal, do not; nor does what is just closing. */
+const OPEN = ["dialog", "alertdialog", "listbox"]
+  .map((role) => `[role="${role}"]:not([aria-modal="false"], [data-closed])`)
+  .join();
 
 export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;

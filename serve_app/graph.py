@@ -42,6 +42,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
         audit_entries=args.redis.audit_entries,
         settings={
             "demo": args.demo,
+            "bands": tuple(band.name for band in args.qos.bands),
             "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
             **args.http.model_dump(),
         },

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.datastructures import MutableHeaders
@@ -36,7 +37,9 @@ from deployments.ingress.inference.models import model_body, models_body
 from deployments.ingress.inference.text import parse_text
 from deployments.ingress.limits import limits_router
 from deployments.ingress.live.routes import live_router, live_schemas
+from deployments.ingress.page import find_build, page_routes, settings_router
 from deployments.ingress.state import IngressState
+from deployments.ingress.version import VERSION
 from policies import StoreError
 
 EXPOSED = (
@@ -63,12 +66,6 @@ INFERENCE: dict[str, Parse] = {
 }
 """The routes that run models."""
 
-_LANDING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sluice</title>
-<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
-<h1>Sluice</h1><p>Rate limits and quality of service in front of your models. It is running.</p>
-<ul><li><a href="/docs">API reference</a></li><li><a href="/readyz">readiness</a></li></ul></body></html>"""
-
-
 _OPEN: dict[str, Any] = {"security": []}
 """For `openapi_extra`: needs no API key."""
 
@@ -86,8 +83,17 @@ _READINESS_REPLIES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
-    """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself."""
+def create_app(state: IngressState, *, request_ids: bool = True, build: Path | None = None) -> ASGIApp:
+    """The app. `request_ids`: give every reply an `x-request-id`; Ray Serve does that by itself. `build`: the folder of
+    the built page, where it is not at its place."""
+    app = create_api(state)
+    app.router.routes.extend(page_routes(build or find_build()))
+    served: ASGIApp = RequestIds(app) if request_ids else app
+    return _shared(served, state.settings.cors_origins) if state.settings.cors_origins else served
+
+
+def create_api(state: IngressState) -> FastAPI:
+    """All that is described in /openapi.json, and the description."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,9 +102,12 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
 
     app = FastAPI(
         title="Sluice",
+        version=VERSION,
         lifespan=lifespan,
         summary="Rate-limited inference with OpenAI's API.",
         openapi_url="/openapi.json",
+        docs_url=None,  # FastAPI's own load scripts from elsewhere; ours come with the page
+        redoc_url=None,
         separate_input_output_schemas=False,
     )
     for path, parse in INFERENCE.items():
@@ -107,6 +116,7 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
     app.include_router(live_router(state))
     app.include_router(decisions_router(state))
     app.include_router(admin_router(state))
+    app.include_router(settings_router(state))
     _add_errors(app)
 
     @app.get("/v1/models", tags=["inference"], operation_id="listModels", responses=MODELS_REPLIES)
@@ -140,14 +150,8 @@ def create_app(state: IngressState, *, request_ids: bool = True) -> ASGIApp:
         readiness = Readiness(status="not ready" if problems else "ready", problems=problems)
         return JSONResponse(readiness.model_dump(exclude_defaults=True), 503 if problems else 200)
 
-    @app.head("/", include_in_schema=False)
-    @app.get("/", include_in_schema=False)
-    async def landing() -> HTMLResponse:
-        return HTMLResponse(_LANDING)
-
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's documented way to extend the schema
-    served: ASGIApp = RequestIds(app) if request_ids else app
-    return _shared(served, state.settings.cors_origins) if state.settings.cors_origins else served
+    return app
 
 
 def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

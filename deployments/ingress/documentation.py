@@ -54,6 +54,8 @@ _MEANINGS: Mapping[int, tuple[str, str, str]] = {
     503: ("The store cannot be reached; `Retry-After` says when to try again.", "catalogue_unavailable", "Not now."),
 }
 
+_ERROR = {"$ref": REFERENCE.format(model=ErrorReply.__name__)}
+
 _ALWAYS = (401, 403, 429, 503)
 
 ETAG: dict[str, Any] = {
@@ -122,9 +124,8 @@ def _error(status: int) -> dict[str, Any]:
     description, code, message = _MEANINGS[status]
     example = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
     described: dict[str, Any] = {
-        "model": ErrorReply,
         "description": description,
-        "content": {"application/json": {"example": example}},
+        "content": {"application/json": {"schema": _ERROR, "example": example}},
     }
     if status == 401:
         described["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}

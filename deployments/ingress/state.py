@@ -26,6 +26,7 @@ from policies.catalogue.editing import Editor
 from policies.catalogue.imports import Imports
 from policies.catalogue.listing import Listing
 from policies.catalogue.live import LiveCatalogue
+from policies.entities import QOS_TIERS
 from policies.errors import CatalogueError
 from policies.http import Style
 from policies.remembered import Remembered
@@ -48,6 +49,8 @@ class IngressSettings:
     failed_authentications_per_minute: int = 30
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     cors_origins: tuple[str, ...] = ()
+    bands: tuple[str, ...] = QOS_TIERS
+    """Highest first."""
 
 
 class IngressState:

@@ -119,7 +119,7 @@ async def measured(url: str, per_minute: int, minutes: float) -> tuple[list[dict
             print(f"{(number + 1) * SAMPLE_S:4} s  {row}  load {os.getloadavg()[0]:.1f}", flush=True)
         sender.join(30)
         await chromium.close()
-    return samples, {status: count for status, count in enumerate(sent) if count}
+    return samples, {status: sent[status] for status in range(600) if sent[status]}
 
 
 def slope_per_minute(values: list[float]) -> float:

@@ -1,6 +1,7 @@
-"""Commands that need no server: up, check, version. Each is a thin shell over a module of this package's parent."""
+"""Commands that need no server: up, check, openapi, version. Each is a thin shell over a module elsewhere."""
 
 import importlib.metadata
+import json
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ def add_local(app: typer.Typer) -> None:
     """Adds them."""
     app.command("up")(_up)
     app.command("check")(_check)
+    app.command("openapi")(_openapi)
     app.command("version")(_version)
 
 
@@ -51,6 +53,13 @@ def _check(file: ConfigFile = DEFAULT_FILE) -> None:
     for warning in read_serve_config(file).warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print("ok")
+
+
+def _openapi() -> None:
+    """Print the HTTP API's OpenAPI description, as a running server has it at /openapi.json."""
+    from deployments.ingress.description import description
+
+    print(json.dumps(description(), indent=2, ensure_ascii=False))
 
 
 def _version() -> None:

@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/limits/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch your own tenant's share as it happens
+         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it.
+         */
+        get: operations["streamOwnLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/decisions": {
         parameters: {
             query?: never;
@@ -634,6 +654,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch everything as it happens
+         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it.
+         */
+        get: operations["streamLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/page/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Page Settings
+         * @description What the page must know before anybody has given it a key. Needs none.
+         */
+        get: operations["getPageSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -1002,6 +1062,44 @@ export interface components {
             } | null;
         };
         /**
+         * DemoKey
+         * @description A key that everybody knows, and whose requests it makes.
+         */
+        DemoKey: {
+            /**
+             * Id
+             * @example demo-premium
+             */
+            id: string;
+            /**
+             * Key
+             * @description The key itself.
+             * @example sk-demo-premium
+             */
+            key: string;
+            /**
+             * Tenant
+             * @example acme
+             */
+            tenant: string;
+            /**
+             * User
+             * @example paula
+             */
+            user: string;
+            /**
+             * Band
+             * @description The QoS tier of its requests.
+             * @example premium
+             */
+            band: string;
+            /**
+             * Role
+             * @example inference
+             */
+            role: string;
+        };
+        /**
          * DifferenceView
          * @description One change of a plan.
          */
@@ -1098,44 +1196,6 @@ export interface components {
              * @description What the logs cannot tell. Read them.
              */
             notes: string[];
-        };
-        /**
-         * ErrorDetail
-         * @description What went wrong.
-         */
-        ErrorDetail: {
-            /**
-             * Message
-             * @description For people: what was wrong, with the value, and what to do.
-             */
-            message: string;
-            /**
-             * Type
-             * @description The group it belongs to.
-             * @example invalid_request_error
-             */
-            type: string;
-            /**
-             * Code
-             * @description For programs; never changes its meaning.
-             * @example version_conflict
-             */
-            code: string;
-            /**
-             * Param
-             * @description The parameter, header or field it is about.
-             * @default null
-             */
-            param: string | null;
-        } & {
-            [key: string]: unknown;
-        };
-        /**
-         * ErrorReply
-         * @description Every error, in the shape that OpenAI's clients read.
-         */
-        ErrorReply: {
-            error: components["schemas"]["ErrorDetail"];
         };
         /**
          * ExplainReply
@@ -1497,6 +1557,37 @@ export interface components {
          * @enum {string}
          */
         OnRedisFailure: "allow" | "deny" | "local";
+        /**
+         * PageSettings
+         * @description How the page begins.
+         */
+        PageSettings: {
+            /**
+             * Demo
+             * @description Whether demo keys are accepted. They are public, and listed then.
+             */
+            demo: boolean;
+            /**
+             * Version
+             * @description Of Sluice.
+             * @example 0.1.0
+             */
+            version: string;
+            /**
+             * Keys
+             * @description The demo keys that work now; none unless `demo`.
+             */
+            keys: components["schemas"]["DemoKey"][];
+            /**
+             * Bands
+             * @description Of the queues, highest first.
+             * @example [
+             *       "internal",
+             *       "premium"
+             *     ]
+             */
+            bands: string[];
+        };
         /**
          * PartStaged
          * @description A part that was taken.
@@ -2413,6 +2504,44 @@ export interface components {
              * @default null
              */
             dimensions: number | null;
+        };
+        /**
+         * ErrorDetail
+         * @description What went wrong.
+         */
+        ErrorDetail: {
+            /**
+             * Message
+             * @description For people: what was wrong, with the value, and what to do.
+             */
+            message: string;
+            /**
+             * Type
+             * @description The group it belongs to.
+             * @example invalid_request_error
+             */
+            type: string;
+            /**
+             * Code
+             * @description For programs; never changes its meaning.
+             * @example version_conflict
+             */
+            code: string;
+            /**
+             * Param
+             * @description The parameter, header or field it is about.
+             * @default null
+             */
+            param: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ErrorReply
+         * @description Every error, in the shape that OpenAI's clients read.
+         */
+        ErrorReply: {
+            error: components["schemas"]["ErrorDetail"];
         };
         /**
          * ReadTokens
@@ -3483,6 +3612,143 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LimitsNow"];
+                };
+            };
+            /** @description No API key, or one that is not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "This API key is not known here.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "invalid_api_key"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The key's role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "This API key has the role inference.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "wrong_role"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is nothing of this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Tenant 'acme' does not exist.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A field or parameter is wrong, missing or unknown. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "body.name: missing",
+                     *         "type": "invalid_request_error",
+                     *         "code": "invalid_parameter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests from this address had no valid key; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Too many requests from your address had no valid API key.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "too_many_failed_authentications"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The store cannot be reached; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Not now.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "catalogue_unavailable"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    streamOwnLive: {
+        parameters: {
+            query?: {
+                /** @description Its policy. Leave both out to follow none. */
+                policy?: string | null;
+                /** @description Whom it is kept for; empty for GLOBAL. Stands with policy. */
+                subject?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": string;
                 };
             };
             /** @description No API key, or one that is not valid. */
@@ -13029,6 +13295,163 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    streamLive: {
+        parameters: {
+            query?: {
+                /** @description Its policy. Leave both out to follow none. */
+                policy?: string | null;
+                /** @description Whom it is kept for; empty for GLOBAL. Stands with policy. */
+                subject?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": string;
+                };
+            };
+            /** @description No API key, or one that is not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "This API key is not known here.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "invalid_api_key"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The key's role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "This API key has the role inference.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "wrong_role"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is nothing of this name. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Tenant 'acme' does not exist.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "not_found"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description A field or parameter is wrong, missing or unknown. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "body.name: missing",
+                     *         "type": "invalid_request_error",
+                     *         "code": "invalid_parameter"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description Too many requests from this address had no valid key; `Retry-After` says when to try again. */
+            429: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Too many requests from your address had no valid API key.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "too_many_failed_authentications"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The store cannot be reached; `Retry-After` says when to try again. */
+            503: {
+                headers: {
+                    "Retry-After": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Not now.",
+                     *         "type": "invalid_request_error",
+                     *         "code": "catalogue_unavailable"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    getPageSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageSettings"];
                 };
             };
         };

@@ -102,13 +102,12 @@ async def test_the_api_describes_itself(client: httpx.AsyncClient) -> None:
             "/readyz",
         ),
         *("/v1/models", "/v1/models/{model}", "/v1/models/{model}/infer"),
+        "/page/settings",
         *("/v1/decisions", "/v1/decisions/{id}/settle", "/v1/decisions/{id}/renew"),
     }
     names = [operation["operationId"] for path in schema["paths"].values() for operation in path.values()]
     assert len(set(names)) == len(names)
     assert "messages" in schema["components"]["schemas"]["ChatCompletionRequest"]["required"]
-    assert (await client.get("/docs")).status_code == 200
-    assert "Sluice" in (await client.get("/")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])

@@ -77,7 +77,7 @@ def pools() -> LocalPools:
 
 
 @pytest.mark.parametrize(
-    ("paths", "catalogue"), [("^/admin", CATALOGUE), ("^/(v1|healthz|readyz)", ASKED)], ids=["admin", "requests"]
+    ("paths", "catalogue"), [("^/admin", CATALOGUE), ("^/(v1|page|healthz|readyz)", ASKED)], ids=["admin", "requests"]
 )
 @pytest.mark.timeout(TIMEOUT_S + 30)
 def test_the_api_is_as_it_says(

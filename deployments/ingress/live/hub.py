@@ -197,8 +197,8 @@ class Hub:
             if beat or (frame and self._reachable):
                 _offer(group.viewers, {**always, **frame})
                 group.sent_at = now
-            else:
-                group.pools_version = -1
+            elif "pools" in frame:  # it is shown once there are frames again
+                group.pools, group.pools_version = [], -1
         if group.newcomers:
             state = self._state(log, at_ms, group.sight, everything=True, beat=True)
             _offer(group.newcomers, {**always, **told, **state, "pools": pools})

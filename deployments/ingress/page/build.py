@@ -35,3 +35,8 @@ restart.</p>
 def find_build() -> Path:
     """The folder of the build, whether it is there yet or not."""
     return next((folder for folder in BUILDS if folder.is_dir()), BUILDS[-1])
+
+
+def is_built() -> bool:
+    """Whether there is a page to show."""
+    return (find_build() / "index.html").is_file()

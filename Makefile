@@ -37,7 +37,7 @@ $(INSTALLED): requirements/dev.lock requirements/installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Sluice needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(INSTALLED)
 
@@ -60,7 +60,7 @@ run: $(INSTALLED) page ## start everything on http://127.0.0.1:8000 (Ctrl-C ends
 
 $(ENGINES): $(INSTALLED) requirements/engines.lock
 	@echo "==> installing what the engines' tests need: transformers, torch for the CPU (once; about a minute)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/engines.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements/engines.lock
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH)' 2>$(VENV)/torch.log; \
 	  then touch $(ENGINES); \
 	  else echo "==> $(TORCH) is not in pip's reach ($(VENV)/torch.log): the tests that need it are skipped." \

@@ -15,13 +15,16 @@ export type FeedState =
   | { is: "connecting" }
   | { is: "live"; scope: "everybody" | "tenant" }
   | { is: "paused" }
-  | { is: "away"; why: string; retryInMs: number }
+  /** `retryAt`: by `performance.now()`. */
+  | { is: "away"; why: string; retryInMs: number; retryAt: number }
   | { is: "refused"; why: string; status: number };
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 5_000;
 /** A stream that says nothing for so long is broken: the server says something every second. */
 const SILENT_MS = 5_000;
+
+class Silence extends Error {}
 
 export class Feed {
   state: FeedState = { is: "idle" };
@@ -47,7 +50,11 @@ export class Feed {
     this.restart();
   }
 
-  /** Which window's log is followed. */
+  /** Which window's log is followed. Where the server does not know it (any more), none is from then on. */
+  get watching(): Watched | null {
+    return this.watched;
+  }
+
   watch(watched: Watched | null): void {
     if (watched?.policy === this.watched?.policy && watched?.subject === this.watched?.subject) return;
     this.watched = watched;
@@ -56,6 +63,7 @@ export class Feed {
 
   /** Nothing more is heard until `resume`; what happens meanwhile is not made up for, and the picture stands still. */
   pause(): void {
+    this.model.clock.hold();
     this.stop({ is: "paused" });
   }
 
@@ -96,10 +104,14 @@ export class Feed {
       if (error instanceof ApiError && error.status === 403 && this.everybody) {
         this.everybody = false; // this key may see its own tenant's share
         this.restart();
+      } else if (error instanceof ApiError && (error.status === 404 || error.status === 422) && this.watched) {
+        this.watched = null; // its policy is gone, or this key may not see it: everything else still can be shown
+        this.restart();
       } else if (error instanceof ApiError && error.status < 500 && error.status !== 429) {
         this.stop({ is: "refused", why: error.message, status: error.status });
       } else {
-        this.away(error instanceof ApiError ? error.message : "The server cannot be reached.");
+        const said = error instanceof ApiError || error instanceof Silence;
+        this.away(said ? error.message : "The server cannot be reached.");
       }
     }
   }
@@ -108,7 +120,8 @@ export class Feed {
   private async follow(controller: AbortController): Promise<string> {
     const path = this.everybody ? "/admin/live" : "/v1/limits/live";
     const query = this.watched ? `?${new URLSearchParams({ ...this.watched })}` : "";
-    const silent = () => setTimeout(() => controller.abort(), SILENT_MS);
+    const why = `Nothing was heard from the server for ${SILENT_MS / 1000} s.`;
+    const silent = () => setTimeout(() => controller.abort(new Silence(why)), SILENT_MS);
     let timer = silent();
     try {
       const response = await fetch(path + query, {
@@ -135,7 +148,7 @@ export class Feed {
 
   private away(why: string): void {
     const retryInMs = this.retryMs;
-    this.stop({ is: "away", why, retryInMs });
+    this.stop({ is: "away", why, retryInMs, retryAt: performance.now() + retryInMs });
     this.retryMs = Math.min(LONGEST_RETRY_MS, this.retryMs * 2);
     this.timer = setTimeout(() => void this.run(), retryInMs);
   }

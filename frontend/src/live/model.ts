@@ -9,6 +9,8 @@ export const MOST_REQUESTS = 200;
 
 const MOST_WINDOWS = 500;
 
+const NO_BANDS: readonly string[] = [];
+
 export interface SeenRequest extends LiveRequest {
   ending: LiveEnding | null;
 }
@@ -57,8 +59,8 @@ export class LiveModel {
     this.clock.reset();
     this.clock.observe(hello.at_ms);
     this.hello = hello;
-    this.log.clear();
-    this.log.window = hello.watching;
+    this.log.watch(hello.watching);
+    for (const request of this.seen.values()) this.log.decided(request);
   }
 
   take(frame: LiveFrame): void {
@@ -82,7 +84,12 @@ export class LiveModel {
       const request = this.seen.get(ending.id);
       if (request) this.seen.set(ending.id, { ...request, ending });
     }
-    for (const window of frame.windows ?? []) this.windows.set(windowKey(window), { ...window, atMs: frame.at_ms });
+    this.log.forget(frame.at_ms);
+    for (const window of frame.windows ?? []) {
+      const key = windowKey(window);
+      this.windows.delete(key); // a Map keeps the order of arrival: the last to change shall stand last
+      this.windows.set(key, { ...window, atMs: frame.at_ms });
+    }
     if (frame.pools) this.pools = frame.pools;
     trim(this.seen, MOST_REQUESTS);
     trim(this.windows, MOST_WINDOWS);
@@ -98,7 +105,7 @@ export class LiveModel {
   }
 
   get bands(): readonly string[] {
-    return this.hello?.bands ?? [];
+    return this.hello?.bands ?? NO_BANDS;
   }
 
   clear(): void {

@@ -8,7 +8,8 @@ export const model = new LiveModel();
 const listeners = new Set<() => void>();
 let version = 0;
 
-function changed(): void {
+/** Says that the model is another now: for the feed, and for tests that stand in for it. */
+export function changed(): void {
   version += 1;
   for (const listener of listeners) listener();
 }

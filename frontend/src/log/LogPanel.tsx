@@ -1,5 +1,83 @@
+import { useState } from "react";
+import { cn } from "@/lib/cn";
+import { windowKey } from "@/live/model";
+import { feed, useFeedState, useLiveValue } from "@/live/store";
+import { Button } from "@/ui/button";
 import { Panel } from "@/ui/panel";
+import { Select } from "@/ui/select";
+import { Switch } from "@/ui/switch";
+import { Beginning } from "./Beginning";
+import { EntriesTable } from "./EntriesTable";
+import { FixedWindow } from "./FixedWindow";
+import { HeldSlots } from "./HeldSlots";
+import { Legend } from "./Legend";
+import { LogCanvas } from "./LogCanvas";
+import { Reading } from "./Reading";
+import { useWindows } from "./useWindows";
 
+/** The heart of the page: one window's log as it slides, and what it says about the next request. */
 export function LogPanel() {
-  return <Panel title="The log">To come.</Panel>;
+  const watching = useLiveValue((live) => live.log.window !== null);
+  const held = useLiveValue((live) => live.log.held);
+  return (
+    <Panel title="The sliding log" className="min-w-0" actions={<WindowPicker />}>
+      {watching ? (
+        <div className="flex flex-col gap-3">
+          <Reading />
+          {held ? <HeldSlots /> : <Log />}
+        </div>
+      ) : (
+        <Beginning />
+      )}
+    </Panel>
+  );
+}
+
+function Log() {
+  const [table, setTable] = useState(false);
+  const [fixed, setFixed] = useState(false);
+  const quiet = useLiveValue((live) => live.log.marks.length + live.log.crosses.length === 0 && !live.log.profile);
+  const never = useLiveValue((live) => live.totals.allowed + live.totals.denied === 0);
+  const stale = useFeedState().is !== "live";
+  return (
+    <>
+      <div className={cn("relative", stale && "opacity-60")}>
+        <LogCanvas />
+        {quiet && never && (
+          <div className="absolute inset-0 grid place-items-center">
+            <Beginning />
+          </div>
+        )}
+      </div>
+      <Legend />
+      <div className="flex flex-wrap items-center gap-x-5 gap-y-2">
+        <Switch label="Compare with a fixed window" checked={fixed} onChange={setFixed} />
+        <Button size="small" aria-pressed={table} onClick={() => setTable(!table)}>
+          As a table
+        </Button>
+      </div>
+      {fixed && <FixedWindow />}
+      {table && <EntriesTable />}
+    </>
+  );
+}
+
+function WindowPicker() {
+  const options = useWindows();
+  const paused = useFeedState().is === "paused";
+  const watched = useLiveValue((live) => (live.log.window ? windowKey(live.log.window) : ""));
+  if (options.length === 0) return null;
+  return (
+    <Select
+      label="The window to watch"
+      value={watched}
+      disabled={paused}
+      options={options}
+      className="w-[min(26rem,100%)] min-w-56"
+      onChange={(value) => {
+        const [policy, subject] = JSON.parse(value) as [string, string];
+        feed.watch({ policy, subject });
+      }}
+    />
+  );
 }

@@ -1,5 +1,133 @@
-import { useFeedState } from "@/live/store";
+import { CircleAlert, CircleCheck, CirclePause, LoaderCircle, Pause, Play } from "lucide-react";
+import type { ReactNode } from "react";
+import { useSession } from "@/app/session";
+import { useShortcut } from "@/app/shortcuts";
+import { cn } from "@/lib/cn";
+import { milliseconds } from "@/lib/format";
+import type { FeedState } from "@/live/feed";
+import { feed, model, useFeedState, useLiveValue } from "@/live/store";
+import { useNow } from "@/live/useNow";
+import { Button } from "@/ui/button";
 
+/** How the page stands to the server: connected or not, Redis, the feed; pause, and sign out where one has signed in. */
 export function StatusBar() {
-  return <output>{useFeedState().is}</output>;
+  const state = useFeedState();
+  const { settings, key, signOut } = useSession();
+  const paused = state.is === "paused";
+  const toggle = () => (paused ? feed.resume() : feed.pause());
+  useShortcut("p", "Pause and resume the live picture", toggle);
+  return (
+    <>
+      <div role="status" className="flex flex-wrap items-center gap-x-4 gap-y-1 text-sm tabular-nums">
+        <Connection state={state} />
+        {state.is === "live" && <Facts scope={state.scope} />}
+      </div>
+      {key && state.is !== "refused" && (
+        <Button size="small" onClick={toggle} aria-keyshortcuts="P">
+          {paused ? <Play aria-hidden className="size-4" /> : <Pause aria-hidden className="size-4" />}
+          {paused ? "Resume" : "Pause"}
+        </Button>
+      )}
+      {key && settings && !settings.demo && (
+        <Button size="small" kind="quiet" onClick={signOut}>
+          Sign out
+        </Button>
+      )}
+    </>
+  );
+}
+
+function Connection({ state }: { state: FeedState }) {
+  switch (state.is) {
+    case "idle":
+      return null;
+    case "connecting":
+      return (
+        <Told icon={<LoaderCircle aria-hidden className="size-4 motion-safe:animate-spin" />} className="text-quiet">
+          Connecting
+        </Told>
+      );
+    case "live":
+      return (
+        <Told icon={<CircleCheck aria-hidden className="size-4" />} className="text-allowed">
+          Connected
+        </Told>
+      );
+    case "paused":
+      return (
+        <Told icon={<CirclePause aria-hidden className="size-4" />} className="text-warning">
+          Paused
+        </Told>
+      );
+    case "away":
+      return <Away why={state.why} retryAt={state.retryAt} />;
+    case "refused":
+      return (
+        <Told icon={<CircleAlert aria-hidden className="size-4" />} className="text-denied">
+          Key refused
+        </Told>
+      );
+  }
+}
+
+function Away({ why, retryAt }: { why: string; retryAt: number }) {
+  useNow(500);
+  const left = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
+  return (
+    <Told icon={<CircleAlert aria-hidden className="size-4" />} className="text-denied" title={why}>
+      Not connected<span aria-hidden>{left > 0 ? `, again in ${left} s` : ", trying"}</span>
+    </Told>
+  );
+}
+
+function Facts({ scope }: { scope: "everybody" | "tenant" }) {
+  const store = useLiveValue((live) => live.frame?.store ?? "ok");
+  const replicas = useLiveValue((live) => live.frame?.replicas ?? 0);
+  const sampled = useLiveValue((live) => live.frame?.sampled ?? 1);
+  const tenant = useLiveValue((live) => live.hello?.tenant ?? "");
+  return (
+    <>
+      {store === "ok" ? (
+        <Told className="text-quiet">Redis ok</Told>
+      ) : (
+        <Told icon={<CircleAlert aria-hidden className="size-4" />} className="font-semibold text-denied">
+          Redis unreachable
+        </Told>
+      )}
+      <Told className="text-quiet max-sm:hidden">
+        {replicas} {replicas === 1 ? "replica" : "replicas"}
+      </Told>
+      <Lag />
+      {sampled > 1 && <Told className="text-warning">showing 1 in {sampled}</Told>}
+      <Told className="text-quiet max-md:hidden">
+        {scope === "tenant" ? `tenant ${tenant}` : "everybody's traffic"}
+      </Told>
+    </>
+  );
+}
+
+/** Told once a second: a number that changes ten times a second is read by nobody. */
+function Lag() {
+  useNow(1_000);
+  return (
+    <span aria-hidden className="inline-block min-w-[9ch] text-quiet">
+      lag {milliseconds(model.frame?.lag_ms ?? 0)}
+    </span>
+  );
+}
+
+interface ToldProps {
+  icon?: ReactNode;
+  className: string;
+  title?: string;
+  children: ReactNode;
+}
+
+function Told({ icon, className, title, children }: ToldProps) {
+  return (
+    <span title={title} className={cn("inline-flex items-center gap-1.5 whitespace-nowrap", className)}>
+      {icon}
+      {children}
+    </span>
+  );
 }

@@ -109,7 +109,7 @@ def page_routes(build: Path) -> list[Route]:
             except HTTPException as error:
                 if error.status_code != 404:
                     raise
-                return _not_built()
+                return not_built()
 
         return send
 
@@ -126,6 +126,7 @@ def page_routes(build: Path) -> list[Route]:
     ]
 
 
-def _not_built() -> Response:
+def not_built() -> Response:
+    """What is sent where there is no build."""
     policy = _policy(style_src=STYLE_HASH)
     return HTMLResponse(NOT_BUILT, headers={**_HEADERS, "content-security-policy": policy, "cache-control": "no-store"})

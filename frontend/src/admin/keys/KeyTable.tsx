@@ -30,7 +30,7 @@ export function KeyTable({
 }) {
   const now = Date.now();
   return (
-    <Table label="Keys">
+    <Table label="All keys">
       <thead>
         <tr>
           <Th>Key id</Th>

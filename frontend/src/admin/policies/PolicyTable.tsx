@@ -14,7 +14,7 @@ interface Props {
 
 export function PolicyTable({ policies, fullest, onOpen }: Props) {
   return (
-    <Table label="Policies">
+    <Table label="All policies">
       <thead>
         <tr>
           <Th>Policy</Th>

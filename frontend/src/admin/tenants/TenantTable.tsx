@@ -18,7 +18,7 @@ interface Props {
 export function TenantTable({ tenants, fullest, sla, onOpen }: Props) {
   const bands = useBands();
   return (
-    <Table label="Tenants">
+    <Table label="All tenants">
       <thead>
         <tr>
           <Th>Tenant</Th>

@@ -47,6 +47,7 @@ _WINDOW = re.compile(rb"sluice:\{[^}]*\}:[^:{}]+:[riotc]:")
 """Keys of windows; see `policies.places`."""
 
 OpenPage = Callable[..., Page]
+FrozenRedis = Callable[[], AbstractContextManager[None]]
 
 _failed = pytest.StashKey[bool]()
 
@@ -138,7 +139,7 @@ def fresh_windows(application: Application) -> None:
 
 
 @pytest.fixture
-def frozen_redis(application: Application) -> Callable[[], AbstractContextManager[None]]:
+def frozen_redis(application: Application) -> FrozenRedis:
     @contextmanager
     def frozen() -> Iterator[None]:
         process = application.redis_process()

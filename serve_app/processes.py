@@ -67,9 +67,11 @@ def holders_of(path: Path) -> list[int]:
 
 def has_ended(process: psutil.Process) -> bool:
     """Whether a process runs no more. One that nobody collected yet (a zombie) does not run: in a container, the first
-    process may take seconds to collect an orphan."""
+    process may take seconds to collect an orphan; but while a thread of it is left, so are its open ports."""
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        if not process.is_running():
+            return True
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
 

@@ -49,7 +49,9 @@ class Ingress:
         return create_app(self._state, request_ids=False)
 
     def check_health(self) -> None:
-        """Asked by Ray Serve every few seconds: learns how many replicas share what is limited locally."""
+        """Asked by Ray Serve every few seconds, until this replica is to end: learns how many replicas share what is
+        limited locally."""
+        self._state.feed.asked()
         self._state.limiter.replicas = serve.get_replica_context().world_size
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.integration.conftest import ROOT, free_port
+from tests.integration.conftest import ROOT, end_outright, free_port
 from tests.integration.test_router import SECRETS
 from tests.policies.redis_server import RedisServer, binaries
 
@@ -40,10 +40,7 @@ def scaling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, "su
         assert process.stdout.readline() == "ready\n", (folder / "log").read_text()[-3_000:]
         yield f"http://127.0.0.1:{port}", process
     finally:
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.communicate(timeout=60)
-        for child in psutil.wait_procs(children, timeout=10)[1]:
-            child.kill()
+        end_outright(process)
         redis.close()
 
 

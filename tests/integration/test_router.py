@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.integration.conftest import ROOT, START_S, free_port
+from tests.integration.conftest import ROOT, START_S, end_outright, free_port
 from tests.policies.redis_server import RedisServer, binaries
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(300)]
@@ -91,10 +91,7 @@ def drills(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drills]:
             time.sleep(0.2)
         yield running
     finally:
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.communicate(timeout=60)
-        for child in psutil.wait_procs(children, timeout=10)[1]:
-            child.kill()
+        end_outright(process)
         redis.close()
 
 

@@ -1,6 +1,5 @@
 """`sluice up` with two ingress replicas, as it runs where somebody depends on it."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import yaml
 
-from tests.integration.conftest import ROOT, free_port
+from tests.integration.conftest import ROOT, end_outright, free_port
 
-START_S, STOP_S = 150, 60
+START_S = 150
 
 
 @dataclass
@@ -61,15 +59,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         _until_ready(service, process)
         yield service
     finally:
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for child in psutil.wait_procs(children, timeout=10)[1]:
-            child.kill()
+        end_outright(process)
 
 
 def _until_ready(service: Service, process: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from serve_app.processes import has_ended
 from serve_app.runtime_dir import runtime_dir_path
+from tests.integration.conftest import free_port
 from tests.serve_app.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -57,9 +58,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.state_dir = directory / "state"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.runs: list[Run] = []
 
     def start(self, **args: str) -> Run:

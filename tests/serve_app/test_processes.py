@@ -53,6 +53,26 @@ def test_what_ignores_the_request_is_ended_by_force() -> None:
     assert (first.returncode, second.returncode) == (-signal.SIGKILL, -signal.SIGTERM)
 
 
+def test_a_process_runs_while_a_thread_of_it_does() -> None:
+    """The first thread has ended, so the process shows as a zombie; its files and ports are still open."""
+    program = (
+        "import ctypes, sys, threading\n"
+        "threading.Thread(target=sys.stdin.read).start()\n"
+        "print(1, flush=True)\n"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        assert started.stdin is not None
+        started.stdout.readline()
+        process = psutil.Process(started.pid)
+        assert eventually(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert not has_ended(process)
+        started.stdin.close()
+        assert eventually(lambda: has_ended(process))
+
+
 def test_a_process_is_described_by_its_command() -> None:
     with subprocess.Popen(["sleep", "600"]) as process:
         assert eventually(lambda: describe(process.pid) == f"pid {process.pid} (sleep 600)")

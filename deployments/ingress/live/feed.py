@@ -27,6 +27,11 @@ LOOK_S = 1.0
 STATISTICS_S = 0.5
 """How often the router is asked while anybody watches here."""
 
+UNASKED_S = 5.0
+"""A replica whose health nobody has asked for so long is being ended (Ray Serve asks those that stay every two seconds,
+and says nothing to those that go). It would be waited for while it has viewers, and then be killed under them: so they
+are sent away. Where it was no more than a busy controller, they have connected again at once."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +46,11 @@ class Feed:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.closing = False
+        self._asked_at = float("inf")
+
+    def asked(self) -> None:
+        """Somebody has asked for this replica's health."""
+        self._asked_at = time.monotonic()
 
     def start(self) -> None:
         """Begins to look whether anybody watches; again does nothing."""
@@ -84,6 +94,9 @@ class Feed:
                 await _within(LOOK_S, self._wake.wait())
             return
         began = time.monotonic()
+        if began - self._asked_at > UNASKED_S:
+            self._asked_at = began
+            self.hub.end_all("closing")
         watched_here = self.hub.viewers > 0
         work: list[Coroutine[Any, Any, None]] = [self._tell(watched_here)]
         if watched_here:

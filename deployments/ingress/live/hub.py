@@ -172,7 +172,8 @@ class Hub:
         names = sorted({model.pool_name for model in self._resolver().models})
         for scope, group in list(self._groups.items()):
             self._show_group(scope, group, always, news, names, now)
-        self._windows.settle()
+        if self._reachable:
+            self._windows.settle()
 
     def _show_group(
         self, scope: Scope, group: _Group, always: dict[str, Any], news: News, names: Sequence[str], now: float

@@ -115,10 +115,11 @@ class Recorder:
 
     def decided(self, identifier: str, identity: Identity, model: str, decision: Decision) -> None:
         """The limits have decided on a request."""
-        self._add(Decided(identifier, identity, model, decision))
+        self._add(Decided(identifier[:ID_CHARS], identity, model, decision))
 
     def ended(self, ended: Ended) -> None:
         """A request has ended."""
+        ended.id = ended.id[:ID_CHARS]
         self._add(ended)
 
     def forget(self) -> None:

@@ -81,8 +81,14 @@ def pools() -> LocalPools:
 )
 @pytest.mark.timeout(TIMEOUT_S + 30)
 def test_the_api_is_as_it_says(
-    redis_server: RedisServer, pools: LocalPools, tmp_path: Path, paths: str, catalogue: dict[str, Any]
+    redis_server: RedisServer,
+    pools: LocalPools,
+    tmp_path: Path,
+    paths: str,
+    catalogue: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("deployments.ingress.live.viewer.LONGEST_S", 0.05)  # the live feed would not end
     with redis_server.sync() as redis:
         redis.flushall()
     with Server(redis_server.socket, catalogue, pools, SETTINGS) as server:

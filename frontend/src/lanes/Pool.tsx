@@ -23,7 +23,7 @@ export const Pool = memo(function Pool({ name }: { name: string }) {
       <h3 className="flex items-baseline justify-between gap-3 border-b border-line pb-1">
         <span className="font-mono text-sm font-semibold">{pool.name}</span>
         <span className="text-sm text-quiet tabular-nums">
-          {count(running)} of {pool.slots ? count(pool.slots) : "?"} slots busy
+          {pool.slots ? `${count(running)} of ${count(pool.slots)} slots busy` : "slots not known yet"}
         </span>
       </h3>
       <Slots pool={pool} bands={bands} />

@@ -41,10 +41,10 @@ function Log() {
   const stale = useFeedState().is !== "live";
   return (
     <>
-      <div className={cn("relative", stale && "opacity-60")}>
+      <div className={cn("grid *:col-start-1 *:row-start-1", stale && "opacity-60")}>
         <LogCanvas />
         {quiet && never && (
-          <div className="absolute inset-0 grid place-items-center">
+          <div className="relative grid place-items-center">
             <Beginning />
           </div>
         )}

@@ -28,6 +28,11 @@ export class Stacking {
     if (this.levels.size > 2 * marks.length + 64) this.shrink(marks);
   }
 
+  /** How many marks it remembers. */
+  get size(): number {
+    return this.levels.size;
+  }
+
   of(mark: Mark): number {
     return this.levels.get(mark.ordinal) ?? 0;
   }

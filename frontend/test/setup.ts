@@ -2,7 +2,7 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup } from "@testing-library/react";
 import { afterEach } from "vitest";
 
-// What jsdom leaves out of a browser: nothing is laid out or drawn, so nothing changes size or comes into sight.
+// What jsdom leaves out of a browser. Nothing is laid out or drawn here, so nothing changes size or comes into sight.
 class NothingToObserve {
   observe() {}
   unobserve() {}
@@ -19,6 +19,7 @@ window.matchMedia ??= (media: string) =>
   });
 globalThis.ResizeObserver ??= NothingToObserve as unknown as typeof ResizeObserver;
 globalThis.IntersectionObserver ??= NothingToObserve as unknown as typeof IntersectionObserver;
+window.PointerEvent ??= MouseEvent as unknown as typeof PointerEvent;
 HTMLCanvasElement.prototype.getContext = () => null;
 
 afterEach(cleanup);

@@ -44,7 +44,7 @@ function Log() {
       <div className={cn("grid *:col-start-1 *:row-start-1", stale && "opacity-60")}>
         <LogCanvas />
         {quiet && never && (
-          <div className="relative grid place-items-center">
+          <div className="relative grid place-items-center pb-5">
             <Beginning />
           </div>
         )}

@@ -85,8 +85,8 @@ function UsedMeter({ used, limit, unit }: { used: number; limit: number; unit: s
           />
         ))
       ) : (
-        <Meter.Track className="w-full overflow-hidden rounded-sm border border-line-strong">
-          <Meter.Indicator className={full ? "bg-denied" : "bg-allowed"} />
+        <Meter.Track className="h-full w-full overflow-hidden rounded-sm border border-line-strong">
+          <Meter.Indicator className={cn("h-full", full ? "bg-denied" : "bg-allowed")} />
         </Meter.Track>
       )}
     </Meter.Root>

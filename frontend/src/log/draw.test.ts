@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Layer } from "@/lib/animate";
 import type { Palette } from "@/lib/palette";
 import { WatchedLog } from "@/live/log";
 import { type Drawn, recording } from "../../test/drawing";
@@ -26,7 +27,12 @@ const WIDTH = 1_014;
 
 function drawn(log: WatchedLog, nowMs: number, still = false): Drawn[] {
   const { ctx, drawn } = recording();
-  drawLog({ ctx, width: WIDTH, height: 240 }, log, nowMs, { palette: PALETTE, stacking: new Stacking(), still });
+  drawLog({ ctx, width: WIDTH, height: 240 }, log, nowMs, {
+    palette: PALETTE,
+    stacking: new Stacking(),
+    ground: new Layer(),
+    still,
+  });
   return drawn;
 }
 
@@ -102,7 +108,7 @@ test("a mark arrives larger than it stays, but not where less motion is asked fo
 test("says when it will be another: at once, after half a pixel, twice a second, or never", () => {
   const { ctx } = recording();
   const surface = { ctx, width: WIDTH, height: 240 };
-  const picture = { palette: PALETTE, stacking: new Stacking(), still: false };
+  const picture = { palette: PALETTE, stacking: new Stacking(), ground: new Layer(), still: false };
   const log = logOf([[100_000, 1, 1]]);
   expect(drawLog(surface, log, 100_050, picture)).toBe(0);
   expect(drawLog(surface, log, 105_000, picture)).toBeCloseTo(6.25);

@@ -13,7 +13,7 @@ function levels(stacking: Stacking, of: readonly Mark[]): number[] {
 test("marks that would touch stand on one another; those that would not share a level", () => {
   const stacking = new Stacking();
   const all = marks(0, 0, 5, 10, 12, 40);
-  stacking.follow(all, 10);
+  stacking.follow({ marks: all, telling: 1 }, 10);
   expect(levels(stacking, all)).toEqual([0, 1, 2, 0, 1, 0]);
   expect(stacking.highest).toBe(2);
 });
@@ -22,7 +22,7 @@ test("no two marks of one level overlap, whatever comes", () => {
   const stacking = new Stacking();
   let ms = 0;
   const all = marks(...Array.from({ length: 500 }, (_, at) => (ms += (at * 7_919) % 13)));
-  stacking.follow(all, 20);
+  stacking.follow({ marks: all, telling: 1 }, 20);
   for (const [at, mark] of all.entries()) {
     for (const other of all.slice(0, at)) {
       if (mark.ms - other.ms < 20) expect(stacking.of(mark)).not.toBe(stacking.of(other));
@@ -33,22 +33,22 @@ test("no two marks of one level overlap, whatever comes", () => {
 test("a mark keeps its level when those below it have gone", () => {
   const stacking = new Stacking();
   const all = marks(0, 1, 2);
-  stacking.follow(all, 10);
+  stacking.follow({ marks: all, telling: 1 }, 10);
   const [, , top] = all;
-  stacking.follow(all.slice(2), 10);
+  stacking.follow({ marks: all.slice(2), telling: 1 }, 10);
   expect(top && stacking.of(top)).toBe(2);
 });
 
 test("new marks are placed beside what stands already, and another log begins anew", () => {
   const stacking = new Stacking();
   const all = marks(0, 1);
-  stacking.follow(all, 10);
+  stacking.follow({ marks: all, telling: 1 }, 10);
   all.push({ ms: 2, ordinal: 3, cost: 1 });
-  stacking.follow(all, 10);
+  stacking.follow({ marks: all, telling: 1 }, 10);
   expect(levels(stacking, all)).toEqual([0, 1, 2]);
-  const other = marks(500);
-  stacking.follow(other, 10);
-  expect(levels(stacking, other)).toEqual([0]);
+  const other = marks(500, 600, 700, 800);
+  stacking.follow({ marks: other, telling: 2 }, 10);
+  expect(levels(stacking, other)).toEqual([0, 0, 0, 0]);
   expect(stacking.highest).toBe(0);
 });
 
@@ -57,7 +57,7 @@ test("what is long gone is forgotten", () => {
   let all: Mark[] = [];
   for (let ordinal = 1; ordinal <= 5_000; ordinal += 1) {
     all = [...all.slice(-50), { ms: ordinal, ordinal, cost: 1 }];
-    stacking.follow(all, 10);
+    stacking.follow({ marks: all, telling: 1 }, 10);
   }
   expect(stacking.size).toBeLessThan(250);
   expect(stacking.highest).toBe(9);

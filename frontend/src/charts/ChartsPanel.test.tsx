@@ -69,7 +69,7 @@ test("the legend tells the last values as text, and a table the last seconds", a
   act(changed);
   const [decisions, waits] = screen.getAllByRole("figure");
   expect(decisions).toHaveTextContent("allowed");
-  expect(waits).toHaveTextContent("premium9.8 ms");
+  expect(waits).toHaveTextContent("premium p999.8 ms");
   await userEvent.click(screen.getByRole("button", { name: "As a table" }));
   const table = screen.getByRole("table");
   expect(within(table).getByRole("columnheader", { name: "premium wait, p50 / p99" })).toBeVisible();

@@ -113,7 +113,7 @@ test("the newest entries can be read as a table", async () => {
   await userEvent.click(screen.getByRole("button", { name: "As a table" }));
   const rows = within(screen.getByRole("table")).getAllByRole("row").slice(1);
   expect(rows.map((row) => row.textContent)).toEqual([
-    expect.stringContaining("denied, not stored"),
+    expect.stringContaining("1 denied, not stored"),
     expect.stringMatching(/admitted0 \(taken back\)in 9\.1 s$/),
     expect.stringMatching(/admitted1in 9\.0 s$/),
     expect.stringMatching(/admitted1has left$/),

@@ -188,7 +188,8 @@ function drawCrosses(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scal
   ctx.textBaseline = "middle";
   ctx.lineWidth = 2;
   ctx.lineCap = "round";
-  bySpan(crosses, from, to, CROSS_PX / scale.pxPerMs, (middleMs, begin, end) => {
+  const apart = (log.window?.limit ?? 1) > 100 ? 2 * CROSS_PX : CROSS_PX; // room for longer numbers
+  bySpan(crosses, from, to, apart / scale.pxPerMs, (middleMs, begin, end) => {
     const x = Math.min(scale.right, xOf(scale, middleMs));
     const many = end - begin;
     const shown = many > levels ? levels - 1 : many;

@@ -35,13 +35,13 @@ export function Shell({ status, children }: { status: ReactNode; children: React
       >
         Skip to the content
       </Button>
-      <header className="sticky top-0 z-30 border-b border-line bg-panel">
+      <header className="z-30 border-b border-line bg-panel sm:sticky sm:top-0">
         <div className="mx-auto flex max-w-[100rem] flex-wrap items-center gap-x-5 gap-y-1 px-4 py-2">
-          <p className="flex items-center gap-2 text-lg font-bold">
+          <p className="order-1 flex items-center gap-2 text-lg font-bold">
             <img src="/icon.svg" alt="" className="size-6" />
             Sluice
           </p>
-          <nav aria-label="Screens" className="-mx-1 flex gap-1 overflow-x-auto">
+          <nav aria-label="Screens" className="order-3 -mx-1 flex w-full gap-1 overflow-x-auto lg:order-2 lg:w-auto">
             {SCREENS.map((each) => (
               <a
                 key={each}
@@ -53,8 +53,10 @@ export function Shell({ status, children }: { status: ReactNode; children: React
               </a>
             ))}
           </nav>
-          <div className="ml-auto flex flex-wrap items-center gap-2">
+          <div className="order-4 flex w-full flex-wrap items-center justify-between gap-2 lg:order-3 lg:ml-auto lg:w-auto">
             {status}
+          </div>
+          <div className="order-2 ml-auto flex gap-2 lg:order-4 lg:ml-0">
             <Button
               kind="quiet"
               size="icon"

@@ -1,7 +1,7 @@
-import { clock, milliseconds } from "@/lib/format";
+import { clock } from "@/lib/format";
 import type { Second } from "@/live/seconds";
 import { Table, Td, Th } from "@/ui/table";
-import { rates, waits } from "./series";
+import { rates, waited, waits } from "./series";
 
 const SHOWN = 10;
 
@@ -10,7 +10,7 @@ export function ChartTable({ seconds, bands }: { seconds: readonly Second[]; ban
   const shown = seconds.slice(-SHOWN).reverse();
   const { allowed, denied, refused } = rates(shown);
   const by = bands.map((band) => ({ band, p50: waits(shown, band, 0.5), p99: waits(shown, band, 0.99) }));
-  const told = (ms: number | null | undefined) => (ms == null ? "–" : milliseconds(ms));
+  const told = (ms: number | null | undefined) => (ms == null ? "–" : waited(ms));
   return (
     <div className="mt-4">
       <Table label="The last seconds, as numbers" className="tabular-nums">

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { bandColour, bandLetter } from "@/lib/bands";
-import { count, milliseconds } from "@/lib/format";
+import { count } from "@/lib/format";
 import { type Palette, usePalette } from "@/lib/palette";
 import { KEPT, type Second } from "@/live/seconds";
 import { model, useLiveValue } from "@/live/store";
@@ -9,7 +9,7 @@ import { Button } from "@/ui/button";
 import { Panel } from "@/ui/panel";
 import { ChartTable } from "./ChartTable";
 import { Plot, type PlottedLine } from "./Plot";
-import { ages, newest, rates, waits } from "./series";
+import { ages, newest, rates, waited, waits } from "./series";
 
 const DRAWN_MS = 1_000;
 /** The last frame of a second comes a moment after it; only then is the second whole. */
@@ -84,7 +84,7 @@ function Waits({ seconds, bands }: { seconds: Second[]; bands: readonly string[]
         {bands.map((band, at) => (
           <li key={band} className="inline-flex items-center gap-1.5">
             <Sample line={lines[2 * at + 1]} letter={bandLetter(bands, band)} />
-            <span className="text-quiet">{band}</span>
+            <span className="text-quiet">{band} p99</span>
             <span className="min-w-[6ch]">{told(newest(lines[2 * at + 1]?.values ?? []))}</span>
           </li>
         ))}
@@ -98,7 +98,7 @@ function axisMs(ms: number): string {
 }
 
 function told(ms: number | null): string {
-  return ms === null ? "–" : milliseconds(ms);
+  return ms === null ? "–" : waited(ms);
 }
 
 /** A chart draws with colours, not with variables. */

@@ -1,4 +1,5 @@
 /** What the charts draw: columns of numbers by second, worked out from what the model keeps of each second. */
+import { milliseconds } from "@/lib/format";
 import { percentileMs, type Second } from "@/live/seconds";
 
 /** A line of a chart; `null` where there is nothing to tell. */
@@ -41,4 +42,9 @@ export function newest(line: Line): number | null {
     if (value !== null && value !== undefined) return value;
   }
   return null;
+}
+
+/** Waits of the first bucket are not told apart. */
+export function waited(ms: number): string {
+  return ms <= 1 ? "≤ 1 ms" : milliseconds(ms);
 }

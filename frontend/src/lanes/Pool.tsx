@@ -8,7 +8,7 @@ import { BandBadge } from "@/ui/badge";
 import { assignSlots } from "./slots";
 
 /** So many boxes are drawn of a queue; the rest is a number. */
-const MOST_BOXES = 14;
+const MOST_BOXES = 8;
 /** So many slots are drawn one by one. */
 const MOST_SLOTS = 64;
 
@@ -23,24 +23,22 @@ export const Pool = memo(function Pool({ name }: { name: string }) {
       <h3 className="flex items-baseline justify-between gap-3 border-b border-line pb-1">
         <span className="font-mono text-sm font-semibold">{pool.name}</span>
         <span className="text-sm text-quiet tabular-nums">
-          {count(running)} of {pool.slots ? count(pool.slots) : "?"} slots busy
+          {pool.slots ? `${count(running)} of ${count(pool.slots)} slots busy` : "slots not known yet"}
         </span>
       </h3>
-      <div className="mt-2 flex items-start gap-3">
-        <Queues pool={pool} bands={bands} />
-        <Slots pool={pool} bands={bands} />
-      </div>
+      <Slots pool={pool} bands={bands} />
+      <Queues pool={pool} bands={bands} />
     </section>
   );
 });
 
 function Queues({ pool, bands }: { pool: LivePool; bands: readonly string[] }) {
   return (
-    <table className="min-w-0 flex-1 table-fixed border-collapse text-sm tabular-nums">
+    <table className="w-full table-fixed border-collapse text-sm tabular-nums">
       <caption className="sr-only">Queues of {pool.name} by band, the highest first</caption>
       <thead className="text-xs text-quiet">
         <tr>
-          <th scope="col" className="w-24 pb-1 text-left font-normal">
+          <th scope="col" className="w-22 pb-1 text-left font-normal">
             Band
           </th>
           <th scope="col" className="pb-1 text-right font-normal">
@@ -82,8 +80,8 @@ function Waiting({ bands, band, waiting }: { bands: readonly string[]; band: str
   const letter = bandLetter(bands, band);
   return (
     <span className="flex items-center justify-end gap-1.5">
-      <span aria-hidden className="flex min-w-0 justify-end gap-0.5 overflow-hidden">
-        {waiting > boxes && <span className={cn("pr-0.5", bandText(bands, band))}>…</span>}
+      <span aria-hidden className="flex min-w-0 items-center justify-end gap-0.5">
+        {waiting > boxes && <span className={cn("text-xs", bandText(bands, band))}>+{count(waiting - boxes)}</span>}
         {Array.from({ length: boxes }, (_, at) => (
           <Box
             key={`${at - boxes}`}
@@ -106,12 +104,12 @@ function Slots({ pool, bands }: { pool: LivePool; bands: readonly string[] }) {
   before.current = now;
   const more = (pool.slots ?? running) - slots;
   return (
-    <div className="shrink-0">
-      <p className="pb-1 text-xs text-quiet">Slots</p>
+    <div className="my-2 flex items-start">
+      <p className="w-22 shrink-0 text-xs leading-5 text-quiet">Slots</p>
       <div
         role="img"
-        aria-label={pool.bands.map((band) => `${band.name}: ${band.running} running`).join(", ")}
-        className={cn("grid gap-1", slots > 32 ? "grid-cols-8" : "grid-cols-4")}
+        aria-label={`In the slots: ${pool.bands.map((band) => `${band.name} ${band.running}`).join(", ")}`}
+        className="flex min-h-5 min-w-0 flex-wrap gap-0.5"
       >
         {now.map((band, at) => (
           <Box
@@ -124,8 +122,8 @@ function Slots({ pool, bands }: { pool: LivePool; bands: readonly string[] }) {
             }
           />
         ))}
+        {more > 0 && <span className="pl-1 text-xs leading-5 text-quiet">+{count(more)}</span>}
       </div>
-      {more > 0 && <p className="pt-1 text-xs text-quiet">and {count(more)} more</p>}
     </div>
   );
 }
@@ -135,7 +133,7 @@ function Box({ letter, className, small = false }: { letter: string; className: 
     <span
       className={cn(
         "inline-grid shrink-0 place-items-center rounded-sm transition-colors duration-150",
-        small ? "size-4 text-[10px]" : "size-6 text-xs",
+        small ? "size-4 text-[10px]" : "h-5 w-[1.15rem] text-xs",
         className,
       )}
     >

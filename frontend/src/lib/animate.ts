@@ -16,6 +16,9 @@ export interface Animation {
   stop: () => void;
 }
 
+/** Drawing that takes longer is done half of the time at most: there is other work on the same thread. */
+const SLOW_MS = 8;
+
 /** Waits shorter than this are not worth a timer beside the browser's own frames. */
 const A_FEW_FRAMES_MS = 48;
 
@@ -29,7 +32,12 @@ export function animate(canvas: HTMLCanvasElement, draw: Draw): Animation {
 
   const paint = () => {
     frame = 0;
-    if (performance.now() >= dueAt) dueAt = performance.now() + draw(surfaceOf(canvas, ctx));
+    const began = performance.now();
+    if (began >= dueAt) {
+      const next = draw(surfaceOf(canvas, ctx));
+      const took = performance.now() - began;
+      dueAt = began + took + Math.max(next, took > SLOW_MS ? took : 0);
+    }
     schedule();
   };
   const ask = () => {
@@ -66,6 +74,31 @@ export function animate(canvas: HTMLCanvasElement, draw: Draw): Animation {
       visible = false;
     },
   };
+}
+
+/** A part of the picture that stays the same for long: drawn once, and copied from then on. */
+export class Layer {
+  private key = "";
+  private canvas: HTMLCanvasElement | null = null;
+
+  /** `key`: all that the part depends on, beside the size. */
+  draw(surface: Surface, key: string, paint: (surface: Surface) => void): void {
+    const { ctx, width, height } = surface;
+    const ratio = window.devicePixelRatio || 1;
+    const sized = `${width}x${height}@${ratio} ${key}`;
+    if (this.key !== sized) {
+      this.key = sized;
+      this.canvas = document.createElement("canvas");
+      this.canvas.width = Math.round(width * ratio);
+      this.canvas.height = Math.round(height * ratio);
+      const own = this.canvas.getContext("2d");
+      own?.setTransform(ratio, 0, 0, ratio, 0, 0);
+      if (own) paint({ ctx: own, width, height });
+      else this.canvas = null;
+    }
+    if (this.canvas) ctx.drawImage(this.canvas, 0, 0, width, height);
+    else paint(surface);
+  }
 }
 
 function surfaceOf(canvas: HTMLCanvasElement, ctx: CanvasRenderingContext2D): Surface {

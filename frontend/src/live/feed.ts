@@ -50,11 +50,11 @@ export class Feed {
     this.restart();
   }
 
-  /** Which window's log is followed. Where the server does not know it (any more), none is from then on. */
   get watching(): Watched | null {
     return this.watched;
   }
 
+  /** Follows this window's log from now on; where the server does not know it (any more), none. */
   watch(watched: Watched | null): void {
     if (watched?.policy === this.watched?.policy && watched?.subject === this.watched?.subject) return;
     this.watched = watched;

@@ -86,6 +86,9 @@ export class WatchedLog {
   /** Another number after every change: for those who keep what they worked out from the marks. */
   version = 0;
 
+  /** Another number when the marks are others altogether, not only more of them or fewer. */
+  telling = 0;
+
   get windowMs(): number {
     return (this.window?.window_s ?? 0) * 1000;
   }
@@ -121,7 +124,10 @@ export class WatchedLog {
     this.window = log.window;
     this.profile = log.profile;
     this.nextFreeAtMs = log.next_free_s > 0 ? atMs + log.next_free_s * 1000 : 0;
-    if (log.fresh) this.marks = [];
+    if (log.fresh) {
+      this.telling += 1;
+      this.marks = [];
+    }
     const last = this.marks.at(-1)?.ordinal ?? 0;
     for (const [ms, ordinal, cost] of log.entries as [number, number, number][]) {
       if (ordinal > last) this.marks.push({ ms, ordinal, cost });
@@ -151,6 +157,7 @@ export class WatchedLog {
 
   clear(): void {
     this.version += 1;
+    this.telling += 1;
     this.window = null;
     this.marks = [];
     this.crosses = [];

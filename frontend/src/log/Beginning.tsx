@@ -1,11 +1,14 @@
-/** Before there is anything to see: what will be seen, and how to begin. */
+import { StartButton } from "@/traffic/StartButton";
+
+/** Before there is anything to see: what will be seen, and how to begin. The page sends nothing by itself. */
 export function Beginning() {
   return (
-    <div className="mx-auto flex max-w-xl flex-col items-center gap-4 rounded-lg border border-line bg-panel p-5 text-center">
-      <p className="text-quiet">
-        Every admitted request becomes an entry in Redis and counts until it is as old as the window; then its room is
-        back. A request that finds the window full is denied and leaves no entry.
+    <div className="mx-auto flex max-w-xl flex-col items-center gap-2.5 rounded-lg border border-line-strong bg-panel px-5 py-3 text-center shadow-lg">
+      <p className="text-sm">
+        Every admitted request is an entry in Redis, and gives its room back once it is as old as the window. One that
+        finds the window full is denied, and leaves no entry.
       </p>
+      <StartButton className="w-full max-w-96" />
     </div>
   );
 }

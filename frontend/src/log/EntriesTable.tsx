@@ -1,50 +1,38 @@
-import { clock, duration } from "@/lib/format";
+import { clock, count, duration } from "@/lib/format";
 import { inWindow } from "@/live/log";
 import { model } from "@/live/store";
 import { useNow } from "@/live/useNow";
 import { Table, Td, Th } from "@/ui/table";
+import { newestRows, type Row } from "./rows";
 
-const SHOWN = 20;
+const SHOWN = 14;
 const TOLD_MS = 1_000;
 
 /** The newest of the log and of what was denied, as text. */
 export function EntriesTable() {
   const now = useNow(TOLD_MS);
   const { log } = model;
-  const newest = [
-    ...log.marks.slice(-SHOWN).map((mark) => ({ ...mark, key: `m${mark.ordinal}`, denied: false })),
-    ...log.crosses.slice(-SHOWN).map((cross) => ({ ms: cross.ms, cost: 0, key: `c${cross.id}`, denied: true })),
-  ]
-    .sort((a, b) => b.ms - a.ms)
-    .slice(0, SHOWN);
+  const rows = newestRows(log.marks, log.crosses, SHOWN);
   return (
     <Table label="Newest entries of the log" className="tabular-nums">
       <thead>
         <tr>
-          <Th>Logged at</Th>
+          <Th>Time</Th>
           <Th>Decision</Th>
-          <Th>Counts for</Th>
-          <Th>Leaves the window</Th>
+          <Th className="text-right">Counts for</Th>
+          <Th className="text-right">Leaves the window</Th>
         </tr>
       </thead>
       <tbody>
-        {newest.map((each) => (
-          <tr key={each.key}>
-            <Td>{clock(each.ms)}</Td>
-            <Td className={each.denied ? "text-denied" : "text-allowed"}>
-              {each.denied ? "✕ denied, not stored" : "● admitted"}
-            </Td>
-            <Td>{each.denied ? "–" : each.cost === 0 ? "0 (taken back)" : each.cost}</Td>
-            <Td>
-              {each.denied
-                ? "–"
-                : inWindow(each.ms, now, log.windowMs)
-                  ? `in ${duration((each.ms + log.windowMs - now) / 1000)}`
-                  : "has left"}
-            </Td>
-          </tr>
+        {rows.map((row) => (
+          <EntryRow
+            key={row.is === "entry" ? row.ordinal : `d${row.sinceMs}`}
+            row={row}
+            now={now}
+            windowMs={log.windowMs}
+          />
         ))}
-        {newest.length === 0 && (
+        {rows.length === 0 && (
           <tr>
             <Td colSpan={4} className="text-quiet">
               {log.profile
@@ -55,5 +43,28 @@ export function EntriesTable() {
         )}
       </tbody>
     </Table>
+  );
+}
+
+function EntryRow({ row, now, windowMs }: { row: Row; now: number; windowMs: number }) {
+  if (row.is === "denied") {
+    return (
+      <tr>
+        <Td>{clock(row.ms)}</Td>
+        <Td className="text-denied">✕ {count(row.times)} denied, not stored</Td>
+        <Td className="text-right">–</Td>
+        <Td className="text-right">–</Td>
+      </tr>
+    );
+  }
+  return (
+    <tr>
+      <Td>{clock(row.ms)}</Td>
+      <Td className="text-allowed">● admitted</Td>
+      <Td className="text-right">{row.cost === 0 ? "0 (taken back)" : count(row.cost)}</Td>
+      <Td className="text-right">
+        {inWindow(row.ms, now, windowMs) ? `in ${duration((row.ms + windowMs - now) / 1000)}` : "has left"}
+      </Td>
+    </tr>
   );
 }

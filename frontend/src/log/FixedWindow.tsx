@@ -1,5 +1,5 @@
-import { useCallback, useId, useRef } from "react";
-import type { Surface } from "@/lib/animate";
+import { useCallback, useId, useMemo, useRef } from "react";
+import { Layer, type Surface } from "@/lib/animate";
 import { count, span } from "@/lib/format";
 import { useReducedMotion } from "@/lib/motion";
 import { usePalette } from "@/lib/palette";
@@ -18,6 +18,7 @@ export function FixedWindow() {
   const palette = usePalette();
   const still = useReducedMotion();
   const compared = useComparison();
+  const ground = useMemo(() => new Layer(), []);
   const told = useId();
   const draw = useCallback(
     (surface: Surface) => {
@@ -27,11 +28,12 @@ export function FixedWindow() {
         limit: log.window?.limit ?? 0,
         windowMs: log.windowMs,
         palette,
+        ground,
         still,
       });
       return feed.state.is === "paused" ? Number.POSITIVE_INFINITY : next;
     },
-    [compared, palette, still],
+    [compared, palette, ground, still],
   );
   const canvas = useDrawing(draw);
   return (

@@ -30,7 +30,7 @@ export function Legend() {
         </>
       )}
       <Entry mark={<path d="M4 4l8 8M12 4l-8 8" strokeWidth="2" strokeLinecap="round" className="stroke-denied" />}>
-        denied: not stored, takes no room{sampled > 1 && ` (1 in ${sampled} shown)`}
+        denied: not stored{sampled > 1 && ` (1 in ${sampled} shown)`}
       </Entry>
       <Entry
         mark={
@@ -39,7 +39,7 @@ export function Legend() {
           </text>
         }
       >
-        left the window: its room is back
+        room given back
       </Entry>
     </ul>
   );

@@ -1,5 +1,5 @@
 import { useCallback, useId, useMemo } from "react";
-import type { Surface } from "@/lib/animate";
+import { Layer, type Surface } from "@/lib/animate";
 import { useReducedMotion } from "@/lib/motion";
 import { usePalette } from "@/lib/palette";
 import { feed, model } from "@/live/store";
@@ -16,13 +16,14 @@ export function LogCanvas() {
   const palette = usePalette();
   const still = useReducedMotion();
   const stacking = useMemo(() => new Stacking(), []);
+  const ground = useMemo(() => new Layer(), []);
   const told = useId();
   const draw = useCallback(
     (surface: Surface) => {
-      const next = drawLog(surface, model.log, model.clock.now(), { palette, stacking, still });
+      const next = drawLog(surface, model.log, model.clock.now(), { palette, stacking, ground, still });
       return feed.state.is === "paused" ? Number.POSITIVE_INFINITY : next;
     },
-    [palette, stacking, still],
+    [palette, stacking, ground, still],
   );
   const canvas = useDrawing(draw);
   return (

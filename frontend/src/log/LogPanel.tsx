@@ -38,13 +38,18 @@ function Log() {
   const [fixed, setFixed] = useState(false);
   const quiet = useLiveValue((live) => live.log.marks.length + live.log.crosses.length === 0 && !live.log.profile);
   const never = useLiveValue((live) => live.totals.allowed + live.totals.denied === 0);
-  const stale = useFeedState().is !== "live";
+  const stale = useStale();
   return (
     <>
-      <div className={cn("relative", stale && "opacity-60")}>
+      <div className={cn("grid *:col-start-1 *:row-start-1", stale && "*:first:opacity-50")}>
         <LogCanvas />
+        {stale && (
+          <p className="z-10 mt-8 self-start justify-self-center rounded-md border border-line-strong bg-panel px-3 py-1 text-sm">
+            {stale}
+          </p>
+        )}
         {quiet && never && (
-          <div className="absolute inset-0 grid place-items-center">
+          <div className="relative grid place-items-center pb-5">
             <Beginning />
           </div>
         )}
@@ -60,6 +65,15 @@ function Log() {
       {table && <EntriesTable />}
     </>
   );
+}
+
+/** Why the picture is not of now; empty where it is. */
+function useStale(): string {
+  const state = useFeedState().is;
+  const store = useLiveValue((live) => live.frame?.store ?? "ok");
+  if (state === "paused") return "Paused: the picture stands still.";
+  if (state === "away") return "Not connected: this is what was last heard.";
+  return state === "live" && store !== "ok" ? "Redis does not answer: this is what was last read." : "";
 }
 
 function WindowPicker() {

@@ -22,8 +22,11 @@ export function Reading() {
   const denied = deniedLately(log, now);
   return (
     <div className="flex flex-col gap-2">
-      <div className="flex flex-wrap items-center gap-x-8 gap-y-1 tabular-nums">
-        <p className="text-3xl leading-10 font-semibold">
+      <div className="flex flex-wrap items-center gap-x-6 gap-y-1 tabular-nums">
+        <p
+          className="text-3xl leading-10 font-semibold whitespace-nowrap"
+          style={{ minWidth: `${2 * count(window.limit).length + 7}ch` }} // what follows must not move with the number
+        >
           {count(used)} of {count(window.limit)} used
         </p>
         <RoomNow room={room} unit={window.unit} />
@@ -85,8 +88,8 @@ function UsedMeter({ used, limit, unit }: { used: number; limit: number; unit: s
           />
         ))
       ) : (
-        <Meter.Track className="w-full overflow-hidden rounded-sm border border-line-strong">
-          <Meter.Indicator className={full ? "bg-denied" : "bg-allowed"} />
+        <Meter.Track className="h-full w-full overflow-hidden rounded-sm border border-line-strong">
+          <Meter.Indicator className={cn("h-full", full ? "bg-denied" : "bg-allowed")} />
         </Meter.Track>
       )}
     </Meter.Root>

@@ -1,5 +1,5 @@
 /** Draws the sliding log: marks of what was admitted above the line, crosses of what was denied below it. */
-import type { Surface } from "@/lib/animate";
+import type { Layer, Surface } from "@/lib/animate";
 import type { Palette } from "@/lib/palette";
 import { firstAfter, type Mark, type WatchedLog } from "@/live/log";
 import { drawAxis, drawGround, type Layout, layoutOf } from "./drawGround";
@@ -15,6 +15,8 @@ const BAR_PX = 7;
 export interface LogPicture {
   palette: Palette;
   stacking: Stacking;
+  /** The window, its edges and the axis: they do not move. */
+  ground: Layer;
   /** Without motion: the picture steps twice a second. */
   still: boolean;
 }
@@ -25,13 +27,16 @@ export function drawLog(surface: Surface, log: WatchedLog, nowMs: number, pictur
   if (windowMs <= 0 || nowMs <= 0) return Number.POSITIVE_INFINITY;
   const scale = scaleOf(surface.width, nowMs, windowMs);
   const layout = layoutOf(surface.height);
-  drawGround(surface, scale, layout, picture.palette);
+  const key = `${windowMs} ${picture.palette.text}`;
+  picture.ground.draw(surface, key, (ground) => {
+    drawGround(ground, scale, layout, picture.palette);
+    drawAxis(ground, scale, layout, picture.palette);
+  });
   if (log.profile) drawProfile(surface.ctx, log, scale, layout, picture.palette);
   else if (log.window?.unit.endsWith("_tokens")) drawBars(surface.ctx, log, scale, layout, picture.palette);
   else drawBeads(surface.ctx, log, scale, layout, picture);
-  if (!log.profile) drawReturns(surface.ctx, log.marks, scale, layout, picture);
+  if (!log.profile) drawReturns(surface.ctx, log, scale, layout, picture);
   drawCrosses(surface.ctx, log, scale, layout, picture.palette);
-  drawAxis(surface, scale, layout, picture.palette);
   const newest = log.marks.at(-1)?.ms ?? 0;
   if (picture.still) return 500;
   return nowMs - newest < ARRIVAL_MS ? 0 : Math.min(1_000, stillMs(scale));
@@ -47,7 +52,7 @@ function drawBeads(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scale,
   const { palette, stacking } = picture;
   const room = layout.base - layout.top;
   const size = beadPx(log.window?.limit ?? 1, room);
-  stacking.follow(log.marks, size / scale.pxPerMs);
+  stacking.follow(log, size / scale.pxPerMs);
   const step = Math.min(size, (room - size) / Math.max(1, stacking.highest));
   const from = firstAfter(log.marks, scale.nowMs - scale.windowMs * 1.25);
   ctx.lineWidth = 1.5;
@@ -137,26 +142,34 @@ function drawProfile(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scal
 /** Where marks have left the window: how much room each of them gave back. */
 function drawReturns(
   ctx: CanvasRenderingContext2D,
-  marks: readonly Mark[],
+  log: WatchedLog,
   scale: Scale,
   layout: Layout,
   picture: LogPicture,
 ) {
+  const { marks } = log;
+  const { palette } = picture;
+  const apart = (log.window?.limit ?? 1) > 100 ? 2 * RETURN_PX : RETURN_PX;
   const leftMs = scale.nowMs - scale.windowMs;
   const from = firstAfter(marks, leftMs - scale.windowMs * 0.25);
   const to = firstAfter(marks, leftMs);
-  ctx.font = `600 13px ${picture.palette.font}`;
+  ctx.font = `600 13px ${palette.font}`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  ctx.fillStyle = picture.palette.allowed;
-  bySpan(marks, from, to, RETURN_PX / scale.pxPerMs, (middleMs, begin, end) => {
+  ctx.fillStyle = palette.allowed;
+  ctx.strokeStyle = palette.panel;
+  ctx.lineWidth = 4;
+  const edge = xOf(scale, leftMs) - apart / 2;
+  bySpan(marks, from, to, apart / scale.pxPerMs, (middleMs, begin, end) => {
     let cost = 0;
     for (let at = begin; at < end; at += 1) cost += marks[at]?.cost ?? 0;
     const gone = goneBy(scale, middleMs);
     if (cost === 0 || gone > 0.95) return;
     ctx.globalAlpha = 1 - gone * gone;
     const rise = picture.still ? 0 : Math.min(1, gone * 4) * 16;
-    ctx.fillText(`+${cost}`, xOf(scale, middleMs), layout.top + 26 - rise);
+    const x = Math.min(edge, xOf(scale, middleMs));
+    ctx.strokeText(`+${cost}`, x, layout.top + 26 - rise);
+    ctx.fillText(`+${cost}`, x, layout.top + 26 - rise);
   });
   ctx.globalAlpha = 1;
 }
@@ -175,7 +188,8 @@ function drawCrosses(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scal
   ctx.textBaseline = "middle";
   ctx.lineWidth = 2;
   ctx.lineCap = "round";
-  bySpan(crosses, from, to, CROSS_PX / scale.pxPerMs, (middleMs, begin, end) => {
+  const apart = (log.window?.limit ?? 1) > 100 ? 2 * CROSS_PX : CROSS_PX; // room for longer numbers
+  bySpan(crosses, from, to, apart / scale.pxPerMs, (middleMs, begin, end) => {
     const x = Math.min(scale.right, xOf(scale, middleMs));
     const many = end - begin;
     const shown = many > levels ? levels - 1 : many;

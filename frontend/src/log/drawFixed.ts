@@ -1,5 +1,5 @@
 /** Draws what a fixed window would have let through, on the same axis as the log. A simulation, and labelled so. */
-import type { Surface } from "@/lib/animate";
+import type { Layer, Surface } from "@/lib/animate";
 import type { Palette } from "@/lib/palette";
 import { drawAxis, layoutOf, line } from "./drawGround";
 import type { Comparison, Judged, Worst } from "./fixedWindow";
@@ -14,6 +14,8 @@ export interface FixedPicture {
   limit: number;
   windowMs: number;
   palette: Palette;
+  /** The line and the axis. */
+  ground: Layer;
   still: boolean;
 }
 
@@ -23,19 +25,21 @@ export function drawFixed(surface: Surface, nowMs: number, picture: FixedPicture
   const scale = scaleOf(surface.width, nowMs, windowMs);
   const layout = layoutOf(surface.height, DENIED_PX);
   const { ctx } = surface;
-  ctx.strokeStyle = palette.lineStrong;
-  ctx.lineWidth = 1;
-  line(ctx, 0, layout.base + 0.5, surface.width, layout.base + 0.5);
+  picture.ground.draw(surface, `${windowMs} ${palette.text}`, (ground) => {
+    ground.ctx.strokeStyle = palette.lineStrong;
+    ground.ctx.lineWidth = 1;
+    line(ground.ctx, 0, layout.base + 0.5, surface.width, layout.base + 0.5);
+    ground.ctx.strokeStyle = palette.text;
+    ground.ctx.lineWidth = 2;
+    line(ground.ctx, scale.right, 0, scale.right, layout.axis);
+    drawAxis(ground, scale, layout, palette);
+  });
   drawWorst(ctx, comparison.fixed, scale, limit, layout.top, layout.base, palette);
   drawEdges(ctx, scale, layout.axis, comparison.judged, limit, palette);
   const to = comparison.judged.length;
   bySpan(comparison.judged, 0, to, MARK_PX / scale.pxPerMs, (middleMs, begin, end) =>
     drawColumn(ctx, comparison.judged, begin, end, xOf(scale, middleMs), layout.base, layout.top + 6, palette),
   );
-  ctx.strokeStyle = palette.text;
-  ctx.lineWidth = 2;
-  line(ctx, scale.right, 0, scale.right, layout.axis);
-  drawAxis(surface, scale, layout, palette);
   return picture.still ? 500 : Math.min(1_000, stillMs(scale));
 }
 

@@ -10,13 +10,15 @@ export class Stacking {
   private lastMs: number[] = [];
   private newest = 0;
   private apartMs = 0;
+  private telling = -1;
   /** The highest level in use. */
   highest = 0;
 
   /** Takes in new marks and forgets those that are gone. `apartMs`: how long a mark is wide. */
-  follow(marks: readonly Mark[], apartMs: number): void {
+  follow({ marks, telling }: { marks: readonly Mark[]; telling: number }, apartMs: number): void {
     const last = marks.at(-1);
-    if (apartMs !== this.apartMs || (last ? last.ordinal < this.newest : this.newest > 0)) this.begin(apartMs);
+    if (apartMs !== this.apartMs || telling !== this.telling) this.begin(apartMs);
+    this.telling = telling;
     if (!last || last.ordinal === this.newest) return;
     let at = marks.length;
     while (at > 0 && (marks[at - 1]?.ordinal ?? 0) > this.newest) at -= 1;
@@ -26,6 +28,11 @@ export class Stacking {
     }
     this.newest = last.ordinal;
     if (this.levels.size > 2 * marks.length + 64) this.shrink(marks);
+  }
+
+  /** How many marks it remembers. */
+  get size(): number {
+    return this.levels.size;
   }
 
   of(mark: Mark): number {

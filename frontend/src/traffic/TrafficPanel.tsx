@@ -10,7 +10,6 @@ import { PersonaCard } from "./PersonaCard";
 import { BURST } from "./PersonaSettings";
 import { Presets } from "./Presets";
 import { usePersonas } from "./personas";
-import { StartButton } from "./StartButton";
 import { MOST_AT_ONCE, MOST_PER_SECOND } from "./scheduler";
 import { sent } from "./sent";
 import { burst, selectedOf, stopTraffic, trafficBusy, trafficHidden, useTraffic } from "./store";
@@ -35,7 +34,6 @@ export function TrafficPanel() {
     <Panel title="Traffic" actions={<StopAll />} className="self-start">
       {/* biome-ignore lint/a11y/noStaticElementInteractions: a way to stop beside the Stop button, not a control */}
       <div className="flex flex-col gap-4" onKeyDown={onKeyDown}>
-        <StartButton />
         <p role="status" className={says ? "border-l-2 border-accent pl-2.5 text-sm" : "sr-only"}>
           {says}
         </p>

@@ -89,6 +89,7 @@ check: $(INSTALLED) $(PAGE_PACKAGES) ## formatter, linter and types, as CI runs 
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/sluice openapi | cmp --silent - frontend/openapi.json || { echo "frontend/openapi.json is stale: make api" >&2; exit 1; }
 	@$(call with_node,$(NPM) run --silent check && $(NPM) run --silent api-check,the page is not checked)
 
 bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; installs them)

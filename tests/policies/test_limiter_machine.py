@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis.asyncio import Redis, RedisCluster
 
-from policies import Charge, Decision, Limiter, RateLimitPolicy
+from policies import Charge, Decision, Limiter, RateLimitPolicy, store
 from policies.entities import Mode
 from tests.policies.conftest import Clock
 from tests.policies.redis_server import RedisServer
 from tests.policies.reference import Answer, Held, Reference
 
 STEPS_AN_EXAMPLE = 60
+DEADLINE_S = 10
 SUBJECTS = ("a", "b:c/d")
 
 # Windows are long enough that Redis, which drops idle keys by its own clock, drops none while an example runs.
@@ -52,7 +53,7 @@ class LimiterMachine(RuleBasedStateMachine):
         cls = type(self)
         cls.examples += 1
         self.clock = Clock()
-        self.limiter = Limiter(cls.redis, prefix=f"run{cls.examples}", deadline_s=10, steered_clock=self.clock)
+        self.limiter = Limiter(cls.redis, prefix=f"run{cls.examples}", deadline_s=DEADLINE_S, steered_clock=self.clock)
         self.model = self.reference()
         self.policies = list(POLICIES)
         self.taken: list[tuple[Decision, Held]] = []
@@ -191,7 +192,9 @@ def run_machine(
 ) -> int:
     """Runs at least so many steps; how many it were."""
     machine.steps = 0
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        # A pause of the machine that runs the tests is none of Redis: only what takes as long as a deadline fails.
+        patch.setattr(store, "ABANDON_S", DEADLINE_S)
         machine.runner = runner
         machine.redis = connect()
         run_state_machine_as_test(

@@ -65,7 +65,10 @@ class Inference:
             self._failed(exchange, late)
             await exchange.fail(late)
         except ClientGoneError:
-            pass
+            exchange.left()
+        except asyncio.CancelledError:
+            exchange.left()
+            raise
         finally:
             recorder, identity = self._state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:

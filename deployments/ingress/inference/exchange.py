@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import cached_property
 
 from starlette.types import Scope, Send
 
@@ -25,8 +26,8 @@ class Exchange:
         self.model = ""
         """Which one serves."""
         self.identity: Identity | None = None
-        self.status = 499
-        """Of the reply; as long as there is none, that of a client that left."""
+        self.status = 500
+        """Of the reply. Where nobody gave one, something failed that nobody expected."""
         self.code: str | None = None
         """The error's, where it is one."""
         self.wait_s: float | None = None
@@ -40,7 +41,7 @@ class Exchange:
         """Whether the client has got something."""
         return self._streaming
 
-    @property
+    @cached_property
     def request_id(self) -> str:
         return request_id_of(self._scope)
 
@@ -52,6 +53,10 @@ class Exchange:
         return Ended(
             self.request_id, identity, self.model, self.status, self.code, self.wait_s, first_s, total_s, *tokens
         )
+
+    def left(self) -> None:
+        """The client has left before the end."""
+        self.status = 499
 
     def times_s(self) -> tuple[float | None, float]:
         """From the request's arrival to its first token (None where it was not streamed), and to now."""

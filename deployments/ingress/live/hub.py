@@ -50,7 +50,8 @@ class _Group:
     newcomers: list[Viewer] = field(default_factory=list)
     sent_at: float = float("-inf")
     pools: list[Any] = field(default_factory=list)
-    """As they were when they were shown last, without waits."""
+    """As they were when they were looked at last, without waits."""
+    pools_version: int = -1
 
 
 class Hub:
@@ -115,8 +116,9 @@ class Hub:
 
     def see(self, scope: Scope, sight: Sight) -> None:
         """What the viewers of this scope may see from now on."""
-        if scope in self._groups:
-            self._groups[scope].sight = sight
+        group = self._groups.get(scope)
+        if group is not None and group.sight != sight:
+            group.sight, group.pools_version = sight, -1
 
     def end_all(self, reason: Reason) -> None:
         """Every stream ends."""
@@ -178,25 +180,29 @@ class Hub:
     def _show_group(
         self, scope: Scope, group: _Group, always: dict[str, Any], news: News, names: Sequence[str], now: float
     ) -> None:
-        sight, at_ms = group.sight, always["at_ms"]
+        at_ms = always["at_ms"]
         log = self._logs.get(scope.watching) if scope.watching is not None else None
         beat = now - group.sent_at >= LONGEST_S
         told = news.shown_to(scope.tenant) if self._reachable else {}
-        pools = self.pools.shown(
-            [name for name in names if sight.pools is None or name in sight.pools], self.bands(), scope.tenant
-        )
-        pools_now = without_waits(pools)
+        pools = None
+        if beat or group.newcomers or group.pools_version != self.pools.version:
+            shown = [name for name in names if group.sight.pools is None or name in group.sight.pools]
+            pools = self.pools.shown(shown, self.bands(), scope.tenant)
+            now_without = without_waits(pools)
+            moved, group.pools, group.pools_version = now_without != group.pools, now_without, self.pools.version
         if group.viewers:
-            frame = {**told, **self._state(log, at_ms, sight, everything=False, beat=beat)}
-            if pools_now != group.pools or (beat and waits(pools)):
+            frame = {**told, **self._state(log, at_ms, group.sight, everything=False, beat=beat)}
+            if pools is not None and (moved or (beat and waits(pools))):
                 frame["pools"] = pools
             if beat or (frame and self._reachable):
                 _offer(group.viewers, {**always, **frame})
-                group.sent_at, group.pools = now, pools_now
+                group.sent_at = now
+            elif "pools" in frame:  # it is shown once there are frames again
+                group.pools, group.pools_version = [], -1
         if group.newcomers:
-            frame = {**told, **self._state(log, at_ms, sight, everything=True, beat=True), "pools": pools}
-            _offer(group.newcomers, {**always, **frame})
-            group.sent_at, group.pools = now, pools_now
+            state = self._state(log, at_ms, group.sight, everything=True, beat=True)
+            _offer(group.newcomers, {**always, **told, **state, "pools": pools})
+            group.sent_at = now
             group.viewers += group.newcomers
             group.newcomers = []
 

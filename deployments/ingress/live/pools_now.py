@@ -18,6 +18,8 @@ class PoolsNow:
         self._standings: dict[str, list[list[Any]]] = {}
         self._statistics: dict[str, PoolStatistics] = {}
         self._said_at = float("-inf")
+        self.version = 0
+        """Another one whenever anything here has changed."""
 
     def heard(self, message: dict[str, Any], now: float) -> bool:
         """Whether a message is new: one that was told twice counts once."""
@@ -26,20 +28,25 @@ class PoolsNow:
             return False
         self._heard[replica] = (now, number)
         if "standings" in message:
+            self.version += message["standings"] != self._standings.get(replica)
             self._standings[replica] = message["standings"]
         return True
 
     def said(self, statistics: Sequence[PoolStatistics], now: float) -> None:
         """By the router."""
-        self._statistics, self._said_at = {each.name: each for each in statistics}, now
+        before, self._statistics = self._statistics, {each.name: each for each in statistics}
+        self.version += before != self._statistics
+        self._said_at = now
 
     def replicas(self, now: float) -> int:
         """How many were heard lately; those that were not are forgotten."""
         for replica in [each for each, (at, _) in self._heard.items() if now - at > SILENT_S]:
             del self._heard[replica]
             self._standings.pop(replica, None)
-        if now - self._said_at > SILENT_S:
+            self.version += 1
+        if now - self._said_at > SILENT_S and self._statistics:
             self._statistics = {}
+            self.version += 1
         return len(self._heard)
 
     def shown(self, names: Iterable[str], bands: Sequence[str], tenant: str | None) -> list[dict[str, Any]]:

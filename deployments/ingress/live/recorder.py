@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from deployments.ingress.live.frames import WAIT_STEP
@@ -30,9 +30,6 @@ MOST_GATHERED = 4_096
 
 MOST_SAMPLED = 1 << 16
 
-ID_CHARS = 128
-"""A client may send a longer id; so much of it is told."""
-
 LAST_BUCKET = 160
 """Everything above 70 minutes is in it."""
 
@@ -43,8 +40,7 @@ _REFUSALS = ("queue_full", "queue_timeout")
 _LOG_STEP = math.log(WAIT_STEP)
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a request ended. Times in seconds."""
 
     id: str
@@ -59,14 +55,8 @@ class Ended:
     output_tokens: int
 
 
-@dataclass(slots=True)
-class Decided:
-    """What the limits said to a request."""
-
-    id: str
-    identity: Identity
-    model: str
-    decision: Decision
+Decided = tuple[str, Identity, str, Decision]
+"""What the limits said to a request: its id, who asked, for which model, and what."""
 
 
 @dataclass(slots=True)
@@ -109,23 +99,32 @@ class Recorder:
     def __init__(self) -> None:
         self.watched = False
         """Whether anybody watches. If not, nothing need be recorded."""
-        self._events: list[Decided | Ended] = []
+        self._decided: list[Decided] = []
+        self._ended: list[Ended] = []
         self._first_at: float | None = None
         self._begin()
 
     def decided(self, identifier: str, identity: Identity, model: str, decision: Decision) -> None:
         """The limits have decided on a request."""
-        self._add(Decided(identifier[:ID_CHARS], identity, model, decision))
+        if self._first_at is None:
+            self._first_at = time.monotonic()
+        self._decided.append((identifier, identity, model, decision))
+        if len(self._decided) >= MOST_GATHERED:
+            self._fold()
 
     def ended(self, ended: Ended) -> None:
         """A request has ended."""
-        ended.id = ended.id[:ID_CHARS]
-        self._add(ended)
+        if self._first_at is None:
+            self._first_at = time.monotonic()
+        self._ended.append(ended)
+        if len(self._ended) >= MOST_GATHERED:
+            self._fold()
 
     def forget(self) -> None:
         """Nobody watches any more."""
         self.watched = False
-        self._events.clear()
+        self._decided.clear()
+        self._ended.clear()
         self._begin()
 
     def take(self) -> dict[str, Any] | None:
@@ -155,38 +154,34 @@ class Recorder:
         self._requests, self._endings = Sample(), Sample()
         self._latest: dict[tuple[str, str], Decision] = {}
 
-    def _add(self, event: Decided | Ended) -> None:
-        if self._first_at is None:
-            self._first_at = time.monotonic()
-        self._events.append(event)
-        if len(self._events) >= MOST_GATHERED:
-            self._fold()
-
     def _fold(self) -> None:
-        events, self._events = self._events, []
-        for event in events:
-            if isinstance(event, Decided):
-                self._count_decision(event)
-                self._requests.add(event.id, event)
-            else:
-                self._count_ending(event)
-                self._endings.add(event.id, event)
+        """Counts what has come, and keeps a sample of it."""
+        decided, self._decided = self._decided, []
+        for event in decided:
+            self._count_decision(event)
+            self._requests.add(event[0], event)
+        ended, self._ended = self._ended, []
+        for ending in ended:
+            self._count_ending(ending)
+            self._endings.add(ending.id, ending)
 
     def _count_decision(self, event: Decided) -> None:
-        decision, identity = event.decision, event.identity
+        _, identity, model, decision = event
         numbers = self._of(identity).numbers
         if decision.allowed:
             numbers[ALLOWED] += 1
-            if any(not window.fits for window in decision.windows):
-                numbers[SHADOW] += 1
+            for window in decision.windows:
+                if not window.fits:
+                    numbers[SHADOW] += 1
+                    break
         else:
             numbers[DENIED] += 1
             by = (identity.tenant, denying(decision).policy)
             if by not in self._denied_by and len(self._denied_by) >= MOST_COUNTED:
                 by = ("", by[1])
             self._denied_by[by] = self._denied_by.get(by, 0) + 1
-        whose = (identity.api_key, event.model)
-        if len(self._latest) < MOST_WINDOWS or whose in self._latest:
+        whose = (identity.key.id, model)
+        if whose in self._latest or len(self._latest) < MOST_WINDOWS:
             self._latest[whose] = decision
 
     def _count_ending(self, event: Ended) -> None:
@@ -249,15 +244,15 @@ def window_row(window: Any, slot: str | None, at_ms: int) -> list[Any]:
 
 def request_row(event: Decided) -> list[Any]:
     """A decision as messages tell it, the tenant first."""
-    decision, identity = event.decision, event.identity
+    identifier, identity, model, decision = event
     full = None if decision.allowed else denying(decision)
     return [
         identity.tenant,
-        event.id,
+        identifier,
         round(decision.time_s * 1000),
         identity.user,
         identity.api_key,
-        event.model,
+        model,
         identity.qos_tier,
         decision.allowed,
         full and full.policy,

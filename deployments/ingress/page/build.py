@@ -20,6 +20,7 @@ NOT_BUILT = f"""<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Sluice</title>
 <style>{_STYLE}</style>
+<main>
 <h1>Sluice</h1>
 <p>Sluice is running, and so is its API; its page has not been built.</p>
 <p>To build it: <code>make page</code>, with Node 20.19 or later on the machine. Then load this again; nothing needs a
@@ -28,6 +29,7 @@ restart.</p>
 <li><a href="openapi.json">openapi.json</a>: the API, for programs that read OpenAPI</li>
 <li><a href="readyz">readyz</a>: whether requests can be served</li>
 </ul>
+</main>
 </html>
 """
 
@@ -35,3 +37,8 @@ restart.</p>
 def find_build() -> Path:
     """The folder of the build, whether it is there yet or not."""
     return next((folder for folder in BUILDS if folder.is_dir()), BUILDS[-1])
+
+
+def is_built() -> bool:
+    """Whether there is a page to show."""
+    return (find_build() / "index.html").is_file()

@@ -43,7 +43,7 @@ function Audit() {
         Every change made through the admin API, newest first, by Redis’ clock. Changes of the configuration file are
         not here: their log is the file’s history.
       </p>
-      <Filters label="Audit log">
+      <Filters label="Which ones">
         <Filter label="Kind" value={kind} onChange={setKind} options={KINDS} />
         <Suggested
           id="audit-names"
@@ -118,7 +118,7 @@ function Entry({ entry }: { entry: AuditView }) {
           version {version}
         </p>
       </div>
-      <Difference label={`What ${action} of ${name} changed`} before={before} after={after} />
+      <Difference label={`What version ${version} changed`} before={before} after={after} without={["name", "id"]} />
     </li>
   );
 }

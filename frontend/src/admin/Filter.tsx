@@ -6,9 +6,10 @@ import { Select } from "@/ui/select";
 /** The filters of a list, side by side where there is room. */
 export function Filters({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <search aria-label={label} className="mb-4 grid grid-cols-2 items-end gap-3 sm:flex sm:flex-wrap">
+    <fieldset className="mb-4 grid min-w-0 grid-cols-2 items-end gap-3 sm:flex sm:flex-wrap">
+      <legend className="sr-only">{label}</legend>
       {children}
-    </search>
+    </fieldset>
   );
 }
 

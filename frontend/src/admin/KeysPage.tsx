@@ -73,7 +73,7 @@ function Keys() {
         )
       }
     >
-      <Filters label="Keys">
+      <Filters label="Which ones">
         <Suggested id="keys-tenants" label="Tenant" value={tenant} onChange={setTenant} known={tenants} />
         <Suggested
           id="keys-users"

@@ -65,6 +65,6 @@ export function ListState({ pages, shown, what, empty }: Props) {
 
 function shownWords(shown: number, loaded: number, more: boolean, what: string): string {
   const of = more ? `the first ${loaded}` : `${loaded}`;
-  if (shown === loaded) return more ? `The first ${loaded} ${what}.` : `All ${loaded} ${what}.`;
+  if (shown === loaded) return more ? `The first ${loaded} ${what}.` : `${loaded} in all.`;
   return shown === 0 ? `None of ${of} ${what} fits. Search for something else.` : `${shown} of ${of} ${what}.`;
 }

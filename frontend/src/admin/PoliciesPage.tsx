@@ -54,7 +54,7 @@ function Policies() {
         )
       }
     >
-      <Filters label="Policies">
+      <Filters label="Which ones">
         <SearchField label="Search" value={search} onChange={setSearch} />
         <Filter
           label="Scope"
@@ -169,7 +169,7 @@ function PolicyDialog({ open, onOpen, onDelete, all }: DialogProps) {
 
 function titleOf(open: Open | null): string {
   if (open === null) return "";
-  if (open.is === "create") return open.over ? `Another limit than ${open.over.name}` : "New policy";
+  if (open.is === "create") return open.over ? `Override ${open.over.name}` : "New policy";
   return open.is === "edit" ? `Edit ${open.policy.name}` : open.policy.name;
 }
 

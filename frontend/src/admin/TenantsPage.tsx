@@ -51,7 +51,7 @@ function Tenants() {
         )
       }
     >
-      <Filters label="Tenants">
+      <Filters label="Which ones">
         <SearchField label="Search" value={search} onChange={setSearch} />
         <Filter label="Band" value={band} onChange={setBand} options={bands} />
       </Filters>

@@ -40,12 +40,12 @@ export function UsageList({ of, act }: Props) {
   const shown = fullest(windows).slice(0, all ? windows.length : SHOWN);
   return (
     <>
-      <Table label="Usage now">
+      <Table label="Windows in use">
         <thead>
           <tr>
             <Th>{of.policy === undefined ? "Policy and subject" : "Subject"}</Th>
             <Th>Used now</Th>
-            <Th>Empty in</Th>
+            <Th className="hidden sm:table-cell">Empty</Th>
             {act && (
               <Th>
                 <span className="sr-only">Actions</span>
@@ -91,9 +91,10 @@ function Row({ window, withPolicy, act }: { window: UsageWindow; withPolicy: boo
           limit={window.limit}
           unit={unitWords(window.unit)}
         />
+        <span className="mt-1 block text-xs text-quiet sm:hidden">empty {emptyIn(window)}</span>
       </Td>
-      <Td className="whitespace-nowrap tabular-nums">
-        {window.unit === "concurrent_requests" ? "when they end" : duration(window.reset_after_s)}
+      <Td className="hidden whitespace-nowrap tabular-nums sm:table-cell">
+        {emptyIn(window)}
         <span className="block text-xs text-quiet">
           {window.enforced ? `window ${span(window.window_s)}` : "shadow: denies nothing"}
         </span>
@@ -107,4 +108,8 @@ function Row({ window, withPolicy, act }: { window: UsageWindow; withPolicy: boo
       )}
     </tr>
   );
+}
+
+function emptyIn(window: UsageWindow): string {
+  return window.unit === "concurrent_requests" ? "when they end" : `in ${duration(window.reset_after_s)}`;
 }

@@ -15,7 +15,7 @@ import type { Api } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import type { operations } from "@/api/schema";
 import { useApi, useSession } from "@/app/session";
-import type { UsageWindow } from "./types";
+import type { Dimension, UsageWindow } from "./types";
 
 export type Filters<Operation extends keyof operations> = Omit<
   NonNullable<operations[Operation]["parameters"]["query"]>,
@@ -23,7 +23,8 @@ export type Filters<Operation extends keyof operations> = Omit<
 >;
 
 const PAGE = 200;
-const MOST_WINDOWS = 1_000;
+/** The largest page that the server gives. */
+const MOST = 1_000;
 const MOST_PAGES = 10;
 /** Lists are asked for again this often: others change them too. */
 const LIST_MS = 10_000;
@@ -138,8 +139,8 @@ async function allUsage(api: Api, of: { policy?: string; tenant?: string }, sign
   const windows: UsageWindow[] = [];
   let cursor: string | null | undefined;
   // A page may be empty and yet not the last: the server walks through Redis a piece at a time.
-  for (let pages = 0; pages < MOST_PAGES && windows.length < MOST_WINDOWS; pages += 1) {
-    const query = { ...of, limit: MOST_WINDOWS, ...(cursor && { cursor }) };
+  for (let pages = 0; pages < MOST_PAGES && windows.length < MOST; pages += 1) {
+    const query = { ...of, limit: MOST, ...(cursor && { cursor }) };
     const page = await answered(api.GET("/admin/usage", { params: { query }, signal }));
     windows.push(...page.items);
     cursor = page.next_cursor;
@@ -165,6 +166,36 @@ export function useOwnKey() {
     queryFn: ({ signal }) => answered(api.GET("/admin/keys/{id}", { params: { path: { id: who } }, signal })),
     staleTime: 60_000,
   });
+}
+
+/** The names that a dimension of policies may have, for suggestions; the first thousand. */
+export function useKnown(dimension: Dimension): string[] {
+  const { api, who } = useAdminApi();
+  const found = useQuery({
+    queryKey: ["admin", who, "known", dimension],
+    queryFn: ({ signal }) => known(api, dimension, signal),
+    staleTime: LIST_MS,
+  });
+  return found.data ?? [];
+}
+
+async function known(api: Api, dimension: Dimension, signal: AbortSignal): Promise<string[]> {
+  const asked = { params: { query: { limit: MOST } }, signal };
+  const named = ({ items }: PageOf<{ name: string }>) => items.map((each) => each.name);
+  switch (dimension) {
+    case "tenant":
+      return named(await answered(api.GET("/admin/tenants", asked)));
+    case "user":
+      return named(await answered(api.GET("/admin/users", asked)));
+    case "model":
+      return named(await answered(api.GET("/admin/models", asked)));
+    case "model_tier":
+      return named(await answered(api.GET("/admin/tiers", asked)));
+    case "api_key":
+      return (await answered(api.GET("/admin/keys", asked))).items.map((each) => each.id);
+    case "qos_tier":
+      return [];
+  }
 }
 
 export function useExplained(apiKey: string, model: string) {

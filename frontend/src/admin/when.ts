@@ -14,6 +14,13 @@ export function moment(iso: string): string {
   return FORMAT.format(new Date(iso));
 }
 
+/** A span of time: the day is told once where both are on it. */
+export function between(from: string, to: string): string {
+  const [begin, end] = [moment(from), moment(to)];
+  const [day, time] = end.split(", ");
+  return `from ${begin} to ${time !== undefined && begin.startsWith(`${day},`) ? time : end}`;
+}
+
 /** What `<input type="datetime-local">` holds, as the server takes it; null where it is empty. */
 export function localToIso(local: string): string | null {
   const at = new Date(local);

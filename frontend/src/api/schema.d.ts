@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Watch your own tenant's share as it happens
-         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it.
+         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it. docs/live.md has the rest.
          */
         get: operations["streamOwnLive"];
         put?: never;
@@ -663,7 +663,7 @@ export interface paths {
         };
         /**
          * Watch everything as it happens
-         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it.
+         * @description Server-sent events: one `hello`, a `frame` every 100 ms in which something changed and at least once a second, and, where the server ends the stream, one `end`. It goes on until either side ends it. docs/live.md has the rest.
          */
         get: operations["streamLive"];
         put?: never;
@@ -3741,14 +3741,26 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd */
+            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": unknown;
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @constant */
+                        event: "hello";
+                        data: string;
+                    } | {
+                        /** @constant */
+                        event: "frame";
+                        data: string;
+                    } | {
+                        /** @constant */
+                        event: "end";
+                        data: string;
+                    };
                 };
             };
             /** @description No API key, or one that is not valid. */
@@ -13313,14 +13325,26 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd */
+            /** @description The stream. The data of each event is JSON: `hello`: LiveHello, `frame`: LiveFrame, `end`: LiveEnd. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": unknown;
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @constant */
+                        event: "hello";
+                        data: string;
+                    } | {
+                        /** @constant */
+                        event: "frame";
+                        data: string;
+                    } | {
+                        /** @constant */
+                        event: "end";
+                        data: string;
+                    };
                 };
             };
             /** @description No API key, or one that is not valid. */

@@ -1,3 +1,4 @@
+import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { AuditPage } from "@/admin/AuditPage";
@@ -36,13 +37,16 @@ const PAGES: Record<Screen, () => React.ReactNode> = {
 
 export function App() {
   return (
-    <QueryClientProvider client={queries}>
-      <Toasts>
-        <Shell status={<StatusBar />}>
-          <Content />
-        </Shell>
-      </Toasts>
-    </QueryClientProvider>
+    // The server's Content-Security-Policy allows no style elements; all that is lost are the components' own scrollbars.
+    <CSPProvider disableStyleElements>
+      <QueryClientProvider client={queries}>
+        <Toasts>
+          <Shell status={<StatusBar />}>
+            <Content />
+          </Shell>
+        </Toasts>
+      </QueryClientProvider>
+    </CSPProvider>
   );
 }
 

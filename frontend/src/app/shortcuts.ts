@@ -27,9 +27,14 @@ export function useShortcut(key: string, does: string, run: () => void): void {
   }, [key, does]);
 }
 
+/** What takes the keyboard while it is open. Toasts, which are dialogs too but not modal, do not; nor does what is just closing. */
+const OPEN = ["dialog", "alertdialog", "listbox"]
+  .map((role) => `[role="${role}"]:not([aria-modal="false"], [data-closed])`)
+  .join();
+
 export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (document.querySelector('[role="dialog"]') || document.querySelector('[role="listbox"]')) return;
+  if (document.querySelector(OPEN)) return;
   const shortcut = shortcuts.get(event.key.toLowerCase());
   if (!shortcut) return;
   event.preventDefault();

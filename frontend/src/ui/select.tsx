@@ -38,7 +38,10 @@ export function Select({ label, value, onChange, options, className, disabled = 
       </Base.Trigger>
       <Base.Portal>
         <Base.Positioner className="z-50" sideOffset={4} alignItemWithTrigger={false}>
-          <Base.Popup className="max-h-80 min-w-(--anchor-width) overflow-auto rounded-md border border-line-strong bg-panel p-1 shadow-lg">
+          <Base.Popup
+            finalFocus={(closed) => closed === "keyboard"} // else the next shortcut would choose by its first letter
+            className="max-h-80 min-w-(--anchor-width) overflow-auto rounded-md border border-line-strong bg-panel p-1 shadow-lg"
+          >
             {options.map((option) => (
               <Base.Item
                 key={option.value}

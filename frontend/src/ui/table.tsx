@@ -5,9 +5,10 @@ import { cn } from "@/lib/cn";
 export function Table({ label, className, ...props }: ComponentProps<"table"> & { label: string }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section aria-label={label} tabIndex={0} className="overflow-x-auto">
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for controls, and a section would be one more landmark
+    <div role="group" aria-label={label} tabIndex={0} className="overflow-x-auto">
       <table className={cn("w-full border-collapse text-sm", className)} {...props} />
-    </section>
+    </div>
   );
 }
 

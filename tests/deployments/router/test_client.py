@@ -10,7 +10,7 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from deployments.router.client import RouterPools
-from deployments.router.contract import ModelFailedError, PoolUnavailableError
+from deployments.router.contract import ModelFailedError, PoolUnavailableError, RouterAwayError
 
 
 class Response:
@@ -126,3 +126,21 @@ async def test_and_in_mid_stream_too(error: Exception) -> None:
     with pytest.raises(ModelFailedError):
         await anext(stream)
     assert response.cancelled
+
+
+async def test_what_the_router_says_of_its_pools() -> None:
+    router: Any = Handle(statistics=_done(["how it stands"]))
+    assert await RouterPools(router, "here", None).statistics() == ["how it stands"]
+
+
+async def test_a_router_that_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.router.client.ANSWER_S", 0.01)
+    router: Any = Handle(statistics=asyncio.get_running_loop().create_future())
+    with pytest.raises(RouterAwayError):
+        await RouterPools(router, "here", None).statistics()
+    assert [response.cancelled for response in router.statistics.responses] == [True]
+
+
+async def test_where_nobody_queues_there_is_no_census() -> None:
+    pools, _ = _pools()
+    assert (pools.census(), pools.walked) == ({}, 0)

@@ -109,7 +109,7 @@ function Rotate({ of, onIssued }: { of: KeyView; onIssued: (issued: Issued) => v
         <Field label="Old secret works for" hint="0s ends it at once; 31d is the most" error={problem ?? null}>
           <Input value={overlap} autoComplete="off" onChange={(event) => setOverlap(event.target.value)} />
         </Field>
-        <Button type="submit" className="mt-6" disabled={rotate.isPending}>
+        <Button type="submit" className="mt-6" disabled={rotate.isPending} focusableWhenDisabled>
           {rotate.isPending ? "Rotating…" : "Rotate"}
         </Button>
       </div>

@@ -83,7 +83,7 @@ export function KeyForm({ start, users, models, error, busy, does, first, onSave
       {Boolean(error) && <Warning words={problems.general} />}
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" kind="primary" disabled={busy}>
+        <Button type="submit" kind="primary" disabled={busy} focusableWhenDisabled>
           {busy ? "Working…" : does}
         </Button>
       </div>

@@ -30,7 +30,7 @@ export function KeyTable({
 }) {
   const now = Date.now();
   return (
-    <Table label="Keys">
+    <Table label="List of keys">
       <thead>
         <tr>
           <Th>Key id</Th>
@@ -56,7 +56,7 @@ export function KeyTable({
             </Td>
             <Td className="align-top">
               <StateBadge state={keyState(key, now)} />
-              <span className="block text-xs text-quiet">{overlapWords(key, now)}</span>
+              <span className="mt-1 block max-w-44 text-xs text-quiet">{overlapWords(key, now)}</span>
             </Td>
             <Plain at="sm">{key.user}</Plain>
             <Plain at="sm">{tenants.get(key.user) ?? "–"}</Plain>

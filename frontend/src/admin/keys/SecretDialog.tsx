@@ -11,12 +11,13 @@ export function SecretDialog({ issued, onStored }: { issued: Issued | null; onSt
   const stored = useRef<HTMLButtonElement>(null);
   const [said, setSaid] = useState("");
   const copy = async () => {
-    field.current?.select();
     try {
       await navigator.clipboard.writeText(issued?.secret ?? "");
       setSaid("Copied.");
+      stored.current?.focus();
     } catch {
       // Browsers refuse it without a secure origin or a permission.
+      field.current?.select();
       setSaid("The browser does not let this page copy. The key is selected: press Ctrl+C, or Cmd+C.");
     }
   };

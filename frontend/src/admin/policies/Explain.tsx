@@ -34,22 +34,21 @@ export function Explain() {
             {explained.data.api_key} is a key of {explained.data.user}, tenant {explained.data.tenant}, band{" "}
             {explained.data.qos_tier}. For {explained.data.model}:
           </p>
-          <Result items={explained.data.items.filter((each) => all || each.applies)} />
+          <Result items={explained.data.items.filter((each) => all || each.applies)} all={all} />
         </>
       )}
     </Panel>
   );
 }
 
-function Result({ items }: { items: readonly Explained[] }) {
+function Result({ items, all }: { items: readonly Explained[]; all: boolean }) {
   if (items.length === 0) return <p>No policy applies: nothing limits these requests.</p>;
   return (
     <Table label="Policies for this key and model">
       <thead>
         <tr>
           <Th>Policy</Th>
-          <Th>Applies</Th>
-          <Th>Why</Th>
+          {all && <Th>Applies</Th>}
           <Th>Limit</Th>
           <Th>Counts in the window of</Th>
         </tr>
@@ -57,11 +56,15 @@ function Result({ items }: { items: readonly Explained[] }) {
       <tbody>
         {items.map(({ policy, applies, reason, subject }) => (
           <tr key={policy.name} className={applies ? "" : "text-quiet"}>
-            <Td className="font-medium">{policy.name}</Td>
             <Td>
-              <Badge className={applies ? "text-allowed" : "text-quiet"}>{applies ? "yes" : "no"}</Badge>
+              <span className="font-medium">{policy.name}</span>
+              <span className="block text-quiet">{reason}</span>
             </Td>
-            <Td>{reason}</Td>
+            {all && (
+              <Td>
+                <Badge className={applies ? "text-allowed" : "text-quiet"}>{applies ? "yes" : "no"}</Badge>
+              </Td>
+            )}
             <Td>{limitWords(policy)}</Td>
             <Td>{applies ? subjectWords(policy.scope, subject) : "–"}</Td>
           </tr>

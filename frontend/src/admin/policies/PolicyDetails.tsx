@@ -22,8 +22,8 @@ export function PolicyDetails({ policy, onEdit, onDelete, onOverride }: Props) {
   const canOverride = mayChange && ofFile && SCOPE_DIMENSIONS[policy.scope].length > 0 && !namesSubject(policy);
   const act = canOverride
     ? {
-        text: "Set another limit",
-        label: (subject: string) => `Set another limit for ${subject}`,
+        text: "Override",
+        label: (subject: string) => `Override for ${subject}`,
         run: (window: UsageWindow) => onOverride(window.subject),
       }
     : undefined;
@@ -50,7 +50,7 @@ export function PolicyDetails({ policy, onEdit, onDelete, onOverride }: Props) {
           {canOverride && (
             <span className="mt-3 block">
               <Button size="small" onClick={() => onOverride("")}>
-                Another limit for one subject…
+                Override it for one subject…
               </Button>
             </span>
           )}
@@ -111,6 +111,6 @@ function Facts({ policy }: { policy: PolicyView }) {
 }
 
 export function ModeBadge({ mode }: { mode: PolicyView["mode"] }) {
-  const look = { enforce: "text-text", shadow: "text-warning", off: "text-quiet line-through" }[mode];
+  const look = { enforce: "text-quiet", shadow: "text-warning", off: "border-dashed text-quiet" }[mode];
   return <Badge className={look}>{mode}</Badge>;
 }

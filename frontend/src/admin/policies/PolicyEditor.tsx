@@ -4,13 +4,13 @@ import { Difference } from "../audit/Difference";
 import { Warning } from "../Outcome";
 import { isConflict, NO_PROBLEMS, type Problems, problemsOf } from "../problems";
 import { answered, ifMatch, useAdminApi, useChange } from "../queries";
-import type { AnyPolicy, Policy, PolicyView } from "../types";
-import { type Draft, draftOf, POLICY_FIELDS, readDraft } from "./draft";
-import { plain, replacedBy } from "./override";
-import { PolicyForm } from "./PolicyForm";
+import { type AnyPolicy, DIMENSIONS, type Policy, type PolicyView } from "../types";
+import { type Draft, draftOf, matchOf, POLICY_FIELDS, type Reading, readDraft } from "./draft";
+import { namesSubject, overrideName, plain, replacedBy } from "./override";
+import { type FieldsOf, PolicyForm } from "./PolicyForm";
 import { Preview } from "./Preview";
 import { rebase } from "./rebase";
-import { sentence } from "./words";
+import { SCOPE_DIMENSIONS, sentence } from "./words";
 
 const EDITED = POLICY_FIELDS.filter(
   (field) => !["name", "scope", "unit", "per"].includes(field) && !field.startsWith("match."),
@@ -43,13 +43,14 @@ export function EditPolicy({ policy, first, onSaved, onCancel }: EditProps) {
     setMeanwhile(base);
     setBase(now);
     save.reset();
+    first.current?.focus();
   };
   const conflict = isConflict(save.error) ? save.error : null;
   return (
     <Editor
       draft={draft}
       onDraft={setDraft}
-      whole={false}
+      fields="change"
       first={first}
       refused={save.error && !conflict ? problemsOf(save.error, EDITED) : NO_PROBLEMS}
       busy={save.isPending}
@@ -94,16 +95,22 @@ interface CreateProps {
 /** Creates a policy; never in place of one that is there already. */
 export function CreatePolicy({ start, over, known, first, onSaved, onCancel }: CreateProps) {
   const [draft, setDraft] = useState(start);
+  const take = (next: Draft) => {
+    // The name goes with whom it is for, until somebody gives it another.
+    const goes =
+      over !== undefined && next.name === draft.name && draft.name === overrideName(over, matchOf(draft.match));
+    setDraft(goes ? { ...next, name: overrideName(over, matchOf(next.match)) } : next);
+  };
   const save = useChange((to, made: Policy) => answered(to.POST("/admin/policies", { body: made })));
   return (
     <Editor
       draft={draft}
-      onDraft={setDraft}
-      whole
+      onDraft={take}
+      fields={over ? "override" : "whole"}
       from={over?.name}
       known={known}
       first={first}
-      refused={save.error ? problemsOf(save.error, POLICY_FIELDS) : NO_PROBLEMS}
+      refused={save.error ? problemsOf(save.error, over ? overrideFields(over) : POLICY_FIELDS) : NO_PROBLEMS}
       busy={save.isPending}
       does="Create"
       onSave={(made) => save.mutate(made, { onSuccess: () => onSaved(made.name) })}
@@ -112,10 +119,16 @@ export function CreatePolicy({ start, over, known, first, onSaved, onCancel }: C
   );
 }
 
+/** What the form of an override shows. */
+function overrideFields(over: PolicyView): string[] {
+  const named = SCOPE_DIMENSIONS[over.scope].map((dimension) => `match.${dimension}`);
+  return [...EDITED, "name", ...named];
+}
+
 interface EditorProps {
   draft: Draft;
   onDraft: (draft: Draft) => void;
-  whole: boolean;
+  fields: FieldsOf;
   from?: string | undefined;
   known?: readonly AnyPolicy[];
   first: RefObject<HTMLInputElement | null>;
@@ -130,7 +143,7 @@ interface EditorProps {
 function Editor({
   draft,
   onDraft,
-  whole,
+  fields,
   from,
   known = [],
   first,
@@ -141,7 +154,7 @@ function Editor({
   onCancel,
   said,
 }: EditorProps) {
-  const { policy, problems } = useMemo(() => readDraft(draft), [draft]);
+  const { policy, problems } = useMemo(() => readFor(fields, draft), [fields, draft]);
   const [tried, setTried] = useState(false);
   useEffect(() => first.current?.focus(), [first]);
   const submit = (event: FormEvent) => {
@@ -157,7 +170,7 @@ function Editor({
         draft={draft}
         onChange={(changes) => onDraft({ ...draft, ...changes })}
         problems={shown}
-        whole={whole}
+        fields={fields}
         first={first}
       />
       {policy && <InWords policy={policy} known={known} />}
@@ -165,7 +178,7 @@ function Editor({
       <Warning words={refused.general} />
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" kind="primary" disabled={busy}>
+        <Button type="submit" kind="primary" disabled={busy} focusableWhenDisabled>
           {busy ? "Saving…" : does}
         </Button>
       </div>
@@ -173,10 +186,26 @@ function Editor({
   );
 }
 
+/** An override must say whose it is: without that it would be one more limit for all. */
+function readFor(fields: FieldsOf, draft: Draft): Reading {
+  const read = readDraft(draft);
+  const [first] = SCOPE_DIMENSIONS[draft.scope];
+  if (
+    fields !== "override" ||
+    first === undefined ||
+    namesSubject({ scope: draft.scope, match: matchOf(draft.match) })
+  ) {
+    return read;
+  }
+  return { policy: null, problems: { ...read.problems, [`match.${first}`]: "Say whose limit it is." } };
+}
+
 /** What is wrong with what was typed; an empty field is not wrong yet. */
 function typed(problems: Record<string, string>, draft: Draft): Record<string, string> {
-  const { limit, window } = draft;
-  const empty = Object.entries({ limit, window }).filter(([, text]) => text.trim() === "");
+  const { limit, window, match } = draft;
+  const conditions = DIMENSIONS.map((dimension) => [`match.${dimension}`, match[dimension]]);
+  const texts: Record<string, string> = { limit, window, ...Object.fromEntries(conditions) };
+  const empty = Object.entries(texts).filter(([, text]) => text.trim() === "");
   const skipped = new Set(empty.map(([field]) => field));
   return Object.fromEntries(Object.entries(problems).filter(([field]) => !skipped.has(field)));
 }

@@ -1,28 +1,38 @@
-import type { ReactNode, RefObject } from "react";
+import { type ReactNode, type RefObject, useState } from "react";
 import { Field, Input } from "@/ui/field";
 import { Select } from "@/ui/select";
 import { Switch } from "@/ui/switch";
+import { Suggested } from "../Filter";
+import { useKnown } from "../queries";
 import { DIMENSIONS, type Dimension, MODES, type OnRedisFailure, SCOPES, UNITS } from "../types";
 import type { Draft } from "./draft";
 import { DIMENSION_WORDS, FAILURE_WORDS, MODE_WORDS, SCOPE_DIMENSIONS, SCOPE_WORDS, unitWords } from "./words";
 
 const FAILURES: readonly OnRedisFailure[] = ["deny", "allow", "local"];
 
+export type FieldsOf = "whole" | "change" | "override";
+
 interface Props {
   draft: Draft;
   onChange: (changes: Partial<Draft>) => void;
   /** By field, such as `match.tenant`. */
   problems: Record<string, string>;
-  /** Whether what a log is kept for may be chosen too: only of a policy that is not there yet. */
-  whole: boolean;
+  /**
+   * Which fields there are: all of a new policy; of one that is there, what may change without beginning a new log; of
+   * an override, whom it is for and how much.
+   */
+  fields: FieldsOf;
   first: RefObject<HTMLInputElement | null>;
 }
 
 /** The fields of a policy. */
-export function PolicyForm({ draft, onChange, problems, whole, first }: Props) {
+export function PolicyForm({ draft, onChange, problems, fields, first }: Props) {
+  const whole = fields === "whole";
+  const [limitFirst] = useState(() => !whole && !unnamed(fields, draft));
   return (
     <div className="flex flex-col gap-4">
       {whole && <Identity draft={draft} onChange={onChange} problems={problems} first={first} />}
+      {fields === "override" && <Subject draft={draft} onChange={onChange} problems={problems} first={first} />}
       <Row>
         <Text
           label={draft.unit === "requests" ? "Limit" : `Limit, in ${unitWords(draft.unit)}`}
@@ -30,7 +40,7 @@ export function PolicyForm({ draft, onChange, problems, whole, first }: Props) {
           value={draft.limit}
           onChange={(limit) => onChange({ limit })}
           error={problems["limit"]}
-          input={whole ? undefined : first}
+          input={limitFirst ? first : undefined}
           numeric
         />
         <Text
@@ -104,17 +114,74 @@ function Identity({ draft, onChange, problems, first }: PartProps & { first: Pro
   );
 }
 
+/** Whether an override names nobody yet: that is the first thing to say then. */
+function unnamed(fields: FieldsOf, { scope, match }: Draft): boolean {
+  return fields === "override" && SCOPE_DIMENSIONS[scope].every((dimension) => match[dimension] === "");
+}
+
+function Subject({ draft, onChange, problems, first }: PartProps & { first: Props["first"] }) {
+  const [begin] = useState(() => unnamed("override", draft));
+  return (
+    <>
+      <Row>
+        {SCOPE_DIMENSIONS[draft.scope].map((dimension, place) => (
+          <Names
+            key={dimension}
+            dimension={dimension}
+            value={draft.match[dimension]}
+            onChange={(names) => onChange({ match: { ...draft.match, [dimension]: names } })}
+            error={problems[`match.${dimension}`]}
+            input={begin && place === 0 ? first : undefined}
+          />
+        ))}
+      </Row>
+      <Text
+        label="Name of the policy"
+        hint="A 429 names it. Letters, digits, and . _ - /"
+        value={draft.name}
+        onChange={(name) => onChange({ name })}
+        error={problems["name"]}
+      />
+    </>
+  );
+}
+
+interface NamesProps {
+  dimension: Dimension;
+  value: string;
+  onChange: (names: string) => void;
+  error?: string | undefined;
+  input?: Props["first"] | undefined;
+}
+
+/** Whose limit an override is: typed, or chosen of those that there are. */
+function Names({ dimension, value, onChange, error, input }: NamesProps) {
+  const known = useKnown(dimension);
+  return (
+    <Suggested
+      id={`override-${dimension}`}
+      label={capital(DIMENSION_WORDS[dimension])}
+      hint={dimension === "api_key" ? "The id of a key" : "One name, or several with commas between them"}
+      value={value}
+      onChange={onChange}
+      known={known}
+      error={error ?? null}
+      {...(input && { input })}
+    />
+  );
+}
+
 function Conditions({ draft, onChange, problems }: PartProps) {
   const toggle = (dimension: Dimension, on: boolean) =>
     onChange({ per: on ? [...draft.per, dimension] : draft.per.filter((each) => each !== dimension) });
   return (
     <>
-      <fieldset className="rounded-md border border-line p-3">
+      <fieldset className="min-w-0 rounded-md border border-line p-3">
         <legend className="px-1 text-sm font-medium">Applies to</legend>
         <p className="mb-2 text-sm text-quiet">
           All conditions must hold; of several names with commas between them, any. Left empty: every request.
         </p>
-        <div className="grid gap-x-3 gap-y-2 sm:grid-cols-2">
+        <div className="grid grid-cols-1 gap-x-3 gap-y-2 sm:grid-cols-2">
           {DIMENSIONS.map((dimension) => (
             <Text
               key={dimension}
@@ -126,7 +193,7 @@ function Conditions({ draft, onChange, problems }: PartProps) {
           ))}
         </div>
       </fieldset>
-      <fieldset className="rounded-md border border-line p-3">
+      <fieldset className="min-w-0 rounded-md border border-line p-3">
         <legend className="px-1 text-sm font-medium">A window of its own for each</legend>
         <div className="flex flex-wrap gap-x-5 gap-y-2">
           {DIMENSIONS.map((dimension) => {
@@ -158,7 +225,7 @@ function Conditions({ draft, onChange, problems }: PartProps) {
 
 function Block({ draft, onChange, problems }: PartProps) {
   return (
-    <fieldset className="rounded-md border border-line p-3">
+    <fieldset className="min-w-0 rounded-md border border-line p-3">
       <legend className="px-1 text-sm font-medium">Abusive clients</legend>
       <Switch
         label="Block a subject that does not back off"
@@ -166,7 +233,7 @@ function Block({ draft, onChange, problems }: PartProps) {
         onChange={(blocks) => onChange({ blocks })}
       />
       {draft.blocks && (
-        <div className="mt-3 grid gap-3 sm:grid-cols-3">
+        <div className="mt-3 grid grid-cols-1 gap-3 sm:grid-cols-3">
           <Text
             label="After denials"
             value={draft.denials}
@@ -193,7 +260,7 @@ function Block({ draft, onChange, problems }: PartProps) {
 }
 
 function Row({ children }: { children: ReactNode }) {
-  return <div className="grid items-start gap-4 sm:grid-cols-2">{children}</div>;
+  return <div className="grid grid-cols-1 items-start gap-4 sm:grid-cols-2">{children}</div>;
 }
 
 interface TextProps {

@@ -14,7 +14,7 @@ interface Props {
 
 export function PolicyTable({ policies, fullest, onOpen }: Props) {
   return (
-    <Table label="Policies">
+    <Table label="List of policies">
       <thead>
         <tr>
           <Th>Policy</Th>
@@ -98,12 +98,13 @@ function Conditions({ policy }: { policy: PolicyView }) {
   ));
 }
 
-export function Fullest({ window }: { window: UsageWindow }) {
+/** `below`: what stands under the meter; whose window it is where this is left out. */
+export function Fullest({ window, below }: { window: UsageWindow; below?: string }) {
   const subject = subjectWords(window.scope, window.subject);
   return (
     <div className="max-w-44">
       <Meter label={`${window.policy}, ${subject}: used`} used={window.used} limit={window.limit} />
-      <span className="block text-xs break-words text-quiet">{subject}</span>
+      <span className="mt-0.5 block text-xs break-words text-quiet">{below ?? subject}</span>
     </div>
   );
 }

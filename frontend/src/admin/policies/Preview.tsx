@@ -32,7 +32,7 @@ export function Preview({ policy, from }: { policy: Policy | null; from?: string
     <section aria-label="Preview" aria-busy={run.isFetching} className="rounded-md border border-line bg-raised p-3">
       <h3 className="mb-1 font-medium">What this would have denied</h3>
       {text === "" ? (
-        <p className="text-sm text-quiet">It is told here as soon as limit and window are right.</p>
+        <p className="text-sm text-quiet">It is told here as soon as the fields above are filled in.</p>
       ) : run.isError ? (
         <Unanswered error={run.error} />
       ) : run.data ? (

@@ -118,7 +118,8 @@ function noted(problems: Record<string, string>, field: string, read: ReturnType
   return read.value ?? 0;
 }
 
-function matchOf(texts: Draft["match"]): Match {
+/** The conditions that the texts stand for. */
+export function matchOf(texts: Draft["match"]): Match {
   const read = DIMENSIONS.map((dimension) => {
     const given = listOf(texts[dimension]);
     return [dimension, given.length ? given : null];

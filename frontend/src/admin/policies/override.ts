@@ -4,7 +4,7 @@
  * not. Pure.
  */
 import type { AnyPolicy, Dimension, Match, Policy } from "../types";
-import { conditions, SCOPE_DIMENSIONS, subjectParts } from "./words";
+import { conditions, names, SCOPE_DIMENSIONS, subjectParts } from "./words";
 
 export function namesSubject(policy: Pick<Policy, "scope" | "match">): boolean {
   return conditions(policy.match).some(([dimension]) => SCOPE_DIMENSIONS[policy.scope].includes(dimension));
@@ -15,8 +15,13 @@ export function overrideOf(base: AnyPolicy, subject: string): Policy {
   const named = subjectParts(base.scope, subject);
   const match: Match = { ...base.match };
   for (const [dimension, name] of named) match[dimension] = [name];
-  const suffix = named.map(([, name]) => name).join("-");
-  return { ...plain(base), name: suffix ? `${base.name}-${suffix}`.slice(0, 128) : "", match };
+  return { ...plain(base), name: overrideName(base, match), match };
+}
+
+/** What such a policy is called where nobody says otherwise: like `base`, and whom it names; empty where it names nobody. */
+export function overrideName(base: AnyPolicy, match: Match): string {
+  const named = SCOPE_DIMENSIONS[base.scope].flatMap((dimension) => names(match, dimension));
+  return named.length > 0 ? [base.name, ...named].join("-").slice(0, 128) : "";
 }
 
 /** Which of these policies would not count any more where the proposed one does. */
@@ -35,9 +40,9 @@ export function replacedBy(proposed: AnyPolicy, policies: readonly AnyPolicy[]):
 /** Whether a request could fulfil both: no dimension on which they have no name in common. */
 function mayMeet(one: Match, other: Match): boolean {
   const others = new Map<Dimension, string[]>(conditions(other));
-  return conditions(one).every(([dimension, names]) => {
+  return conditions(one).every(([dimension, given]) => {
     const accepted = others.get(dimension);
-    return !accepted || names.some((name) => accepted.includes(name));
+    return !accepted || given.some((name) => accepted.includes(name));
   });
 }
 

@@ -1,7 +1,7 @@
 /** A dry run in words. Pure. */
 import { count } from "@/lib/format";
 import type { DryRun } from "../types";
-import { moment } from "../when";
+import { between } from "../when";
 import { unitWords } from "./words";
 
 /** What a proposed limit would have done, in one or two sentences. */
@@ -17,7 +17,7 @@ export function previewWords(run: DryRun): string {
 }
 
 function times({ from, to }: DryRun): string {
-  return from && to ? ` from ${moment(from)} to ${moment(to)}` : "";
+  return from && to ? ` ${between(from, to)}` : "";
 }
 
 /** `7 %`; never 0 % or 100 % for what is neither. */

@@ -30,8 +30,8 @@ const UNIT_WORDS: Record<Unit, string> = {
 };
 
 export const MODE_WORDS: Record<Mode, string> = {
-  enforce: "Enforce: denies what does not fit",
-  shadow: "Shadow: counts what it would deny, denies nothing",
+  enforce: "Enforce: denies",
+  shadow: "Shadow: counts, never denies",
   off: "Off: rests",
 };
 

@@ -13,10 +13,9 @@ import type { TenantView } from "../types";
 const BANDS: readonly string[] = ["internal", "premium", "standard", "batch"];
 
 export function useBands(): readonly string[] {
-  const told = useLiveValue((model) => model.bands);
+  const told = useLiveValue((model) => model.hello?.bands);
   const set = useSession((session) => session.settings?.bands);
-  if (told.length > 0) return told;
-  return set?.length ? set : BANDS;
+  return [told, set].find((bands) => bands?.length) ?? BANDS;
 }
 
 interface Props {
@@ -87,7 +86,7 @@ export function TenantForm({ start, first, onSaved, onCancel }: Props) {
       {save.error !== null && <Warning words={problems.general} />}
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button type="submit" kind="primary" disabled={save.isPending}>
+        <Button type="submit" kind="primary" disabled={save.isPending} focusableWhenDisabled>
           {save.isPending ? "Saving…" : start ? "Save" : "Create"}
         </Button>
       </div>

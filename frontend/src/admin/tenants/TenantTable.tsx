@@ -1,6 +1,7 @@
 import { BandBadge } from "@/ui/badge";
 import { Table, Td, Th } from "@/ui/table";
 import { Fullest, NameButton } from "../policies/PolicyTable";
+import { subjectWords } from "../policies/words";
 import { Problem, Source } from "../Source";
 import type { TenantSla, TenantView, UsageWindow } from "../types";
 import { MetBadge } from "./MetBadge";
@@ -18,7 +19,7 @@ interface Props {
 export function TenantTable({ tenants, fullest, sla, onOpen }: Props) {
   const bands = useBands();
   return (
-    <Table label="Tenants">
+    <Table label="List of tenants">
       <thead>
         <tr>
           <Th>Tenant</Th>
@@ -49,10 +50,7 @@ export function TenantTable({ tenants, fullest, sla, onOpen }: Props) {
               <Td className="hidden text-right align-top tabular-nums sm:table-cell">{tenant.weight}</Td>
               <Td className="align-top">
                 {window ? (
-                  <>
-                    <Fullest window={window} />
-                    <span className="block text-xs text-quiet">{window.policy}</span>
-                  </>
+                  <Fullest window={window} below={ofPolicy(window, tenant.name)} />
                 ) : (
                   <span className="text-quiet">empty</span>
                 )}
@@ -70,4 +68,9 @@ export function TenantTable({ tenants, fullest, sla, onOpen }: Props) {
       </tbody>
     </Table>
   );
+}
+
+/** Which policy's window it is, and which of the tenant's where it has several. */
+function ofPolicy({ policy, subject, scope }: UsageWindow, tenant: string): string {
+  return subject === tenant ? policy : `${policy}: ${subjectWords(scope, subject)}`;
 }

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from deployments.ingress.app import create_app
@@ -13,6 +12,7 @@ from deployments.ingress.state import IngressSettings, IngressState
 from policies import Limiter
 from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import CatalogueStore
+from policies.connect import connect
 from tests.deployments.ingress.conftest import DEADLINE_S, LocalPools, secret, use
 from tests.policies.redis_server import RedisServer, binaries
 
@@ -22,10 +22,10 @@ CHAT = {"model": "small", "messages": [{"role": "user", "content": "hello there"
 class Replica:
     """One ingress replica and a client of it."""
 
-    def __init__(self, socket: str, **settings: Any) -> None:
+    def __init__(self, url: str, **settings: Any) -> None:
         self.pools = LocalPools()
-        self._redis = Redis(unix_socket_path=socket)
-        live = LiveCatalogue(CatalogueStore(Redis(unix_socket_path=socket)))
+        self._redis = connect(url)
+        live = LiveCatalogue(CatalogueStore(connect(url, timeout_s=DEADLINE_S)))
         self.limiter = Limiter(self._redis, deadline_s=DEADLINE_S)
         self.state = IngressState(IngressSettings(**settings), self.limiter, self.pools, live)
         self.app: ASGIApp = create_app(self.state)
@@ -60,7 +60,7 @@ async def replicas(redis_server: RedisServer) -> AsyncIterator[Replicas]:
     made: list[Replica] = []
 
     async def make(*policies: dict[str, Any], **changes: Any) -> Replica:
-        made.append(Replica(redis_server.socket))
+        made.append(Replica(f"unix://{redis_server.socket}"))
         return await made[-1].start(*policies, **changes)
 
     yield make

@@ -111,7 +111,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     for number in range(5_000):
         recorder.decided(f"r{number}", identity(f"t{number}", key=f"k{number}"), "small", decision(2))
-    assert len(recorder._events) < 100
+    assert len(recorder._decided) < 100
     assert len(recorder._latest) <= 30
     taken = recorder.take()
     assert taken is not None

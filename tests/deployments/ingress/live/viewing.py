@@ -27,6 +27,9 @@ class Stream:
         self.left = asyncio.Event()
         self.done = asyncio.Event()
         self._news = asyncio.Event()
+        self._read = 0
+        self._events: list[tuple[str, dict[str, Any]]] = []
+        self._frames: list[LiveFrame] = []
 
     async def send(self, message: Message) -> None:
         await self.reads.wait()
@@ -45,11 +48,16 @@ class Stream:
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:
         """Every whole event so far: its name and its data."""
-        found = []
-        for text in self.raw.decode().split("\n\n")[:-1]:
-            name, data = text.split("\n", 1)
-            found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
-        return found
+        whole = self.raw.rfind(b"\n\n", self._read) + 2
+        if whole > self._read:
+            for text in self.raw[self._read : whole].decode().split("\n\n")[:-1]:
+                name, data = text.split("\n", 1)
+                event = (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+                self._events.append(event)
+                if event[0] == "frame":
+                    self._frames.append(LiveFrame.model_validate(event[1]))
+            self._read = whole
+        return self._events
 
     @property
     def hello(self) -> LiveHello:
@@ -57,7 +65,8 @@ class Stream:
 
     @property
     def frames(self) -> list[LiveFrame]:
-        return [LiveFrame.model_validate(data) for name, data in self.events() if name == "frame"]
+        self.events()
+        return list(self._frames)
 
     @property
     def end(self) -> LiveEnd | None:

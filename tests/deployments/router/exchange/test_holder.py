@@ -227,3 +227,29 @@ def test_what_is_to_be_said_does_not_grow_while_the_router_is_away(scene: Scene)
     assert len(ops) < 10_000
     assert isinstance(ops[0], Open)
     assert [op.ticket for op in ops if isinstance(op, Ask)] == list(ops[0].waiting), "what waits is asked for anew"
+
+
+def test_the_census_tells_who_waits_and_who_runs(scene: Scene) -> None:
+    other = Wanted("p", "premium", "globex", 1.0, 10, 5.0)
+    assert scene.holder.census() == {}
+    scene.hear(Lend("p", "standard", 2))
+    on_loan = [scene.holder.take(W), scene.holder.take(W)]
+    scene.ask()
+    scene.now += 2
+    scene.ask()
+    scene.holder.ask(other, scene.settled.append)
+    assert scene.holder.walked == 3
+    assert scene.holder.census() == {
+        ("p", "standard", "acme"): (2, 2, 2.0),
+        ("p", "premium", "globex"): (1, 0, 0.0),
+    }
+    scene.hear(Granted(1), Granted(3))
+    assert scene.holder.census() == {
+        ("p", "standard", "acme"): (1, 3, 0.0),
+        ("p", "premium", "globex"): (0, 1, 0.0),
+    }
+    for slot in (*on_loan, *scene.settled):
+        assert isinstance(slot, Slot)
+        scene.holder.release(slot, 5)
+        scene.holder.release(slot, 5)  # once more changes nothing
+    assert scene.holder.census() == {("p", "standard", "acme"): (1, 0, 0.0)}

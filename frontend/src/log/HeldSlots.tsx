@@ -9,7 +9,7 @@ export function HeldSlots() {
   const { window } = useLive().log;
   if (!window) return null;
   return (
-    <div className="flex min-h-56 flex-col justify-center gap-3">
+    <div className="flex flex-col gap-3 py-3">
       <div aria-hidden className="flex flex-wrap gap-1.5">
         {BOXES.slice(0, window.limit).map((at) => (
           <span

@@ -4,7 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { useSession } from "@/app/session";
 import { changed, feed, model } from "@/live/store";
-import { aDenial, aFrame, aHello, aLog, aWindow } from "../../test/live";
+import { aDenial, aFrame, aHello, aLog, aWindow, BANDS } from "../../test/live";
 import { LogPanel } from "./LogPanel";
 
 const NOW = 1_700_000_000_000;
@@ -44,9 +44,16 @@ beforeEach(() => {
     settings: {
       demo: true,
       version: "0",
-      bands: [],
+      bands: BANDS,
       keys: [
-        { id: "demo-standard", key: "sk", tenant: "globex", user: "stan", band: "standard", role: "inference" },
+        ...BANDS.map((band) => ({
+          id: `demo-${band}`,
+          key: `sk-demo-${band}`,
+          tenant: band,
+          user: band,
+          band,
+          role: "inference" as const,
+        })),
         { id: "demo-admin", key: "sk", tenant: "platform", user: "ada", band: "internal", role: "admin" },
       ],
     },
@@ -68,6 +75,20 @@ test("before there is anything to see, it says what will be seen", () => {
     "Every admitted request is an entry in Redis",
   );
   expect(asked).toEqual([]);
+});
+
+test("what will be seen is said until it is seen, and not again whenever the log is empty", () => {
+  model.begin(aHello({ at_ms: NOW, watching: aWindow() }));
+  shown();
+  const said = () => screen.queryByText(/^Every admitted request is an entry in Redis/);
+  heard({ log: aLog({ fresh: true }) });
+  expect(said()).toBeVisible();
+  expect(screen.getByRole("button", { name: "Start" })).toBeVisible();
+  heard({ log: aLog({ entries: [[NOW, 1, 1]] }) });
+  expect(said()).not.toBeInTheDocument();
+  heard({ at_ms: NOW + 60_000, log: aLog() });
+  expect(screen.getByText("0 of 10 used")).toBeVisible();
+  expect(said()).not.toBeInTheDocument();
 });
 
 test("watches the demo's standard key by itself, once the feed is there", async () => {

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { cn } from "@/lib/cn";
 import { windowKey } from "@/live/model";
 import { feed, useFeedState, useLiveValue } from "@/live/store";
+import { useTraffic } from "@/traffic/store";
 import { Button } from "@/ui/button";
 import { Panel } from "@/ui/panel";
 import { Select } from "@/ui/select";
@@ -36,8 +37,7 @@ export function LogPanel() {
 function Log() {
   const [table, setTable] = useState(false);
   const [fixed, setFixed] = useState(false);
-  const quiet = useLiveValue((live) => live.log.marks.length + live.log.crosses.length === 0 && !live.log.profile);
-  const never = useLiveValue((live) => live.totals.allowed + live.totals.denied === 0);
+  const beginning = useBeginning();
   const stale = useStale();
   return (
     <>
@@ -48,7 +48,7 @@ function Log() {
             {stale}
           </p>
         )}
-        {quiet && never && (
+        {beginning && (
           <div className="relative grid place-items-center pb-5">
             <Beginning />
           </div>
@@ -65,6 +65,15 @@ function Log() {
       {table && <EntriesTable />}
     </>
   );
+}
+
+/** Whether nothing was seen yet, and nothing was begun here: then the page says what there will be to see. */
+function useBeginning(): boolean {
+  const quiet = useLiveValue((live) => live.log.marks.length + live.log.crosses.length === 0 && !live.log.profile);
+  const [seen, setSeen] = useState(!quiet);
+  if (!quiet && !seen) setSeen(true);
+  const begun = useTraffic((traffic) => traffic.begun);
+  return quiet && !seen && !begun;
 }
 
 /** Why the picture is not of now; empty where it is. */

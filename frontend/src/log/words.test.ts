@@ -14,7 +14,9 @@ test.each([
   [{ scope: "API_KEY", subject: "demo-standard" }, "key demo-standard"],
   [{ scope: "TENANT", subject: "acme" }, "tenant acme"],
   [{ scope: "GLOBAL", subject: "" }, "everybody"],
-  [{ scope: "MODEL_TIER", subject: "large/acme" }, "tier large/acme"],
+  [{ scope: "USER_MODEL", subject: "bob|sim-large" }, "user bob on sim-large"],
+  [{ scope: "MODEL_TIER", subject: "large|tenant=acme" }, "tier large, tenant acme"],
+  [{ scope: "MODEL", subject: "org/model-8b" }, "model org/model-8b"],
 ])("%o is %s", (window, words) => {
   expect(subjectWords(window)).toBe(words);
 });

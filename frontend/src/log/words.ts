@@ -23,10 +23,15 @@ const KEPT_FOR: Record<string, string> = {
   USER_MODEL: "user",
 };
 
-/** Whose window: `key demo-standard`, `everybody`. */
+/** Whose window: `key demo-standard`, `user bob on sim-large`, `tier large, tenant acme`, `everybody`. */
 export function subjectWords(window: { scope: string; subject: string }): string {
   if (!window.subject) return "everybody";
-  return `${KEPT_FOR[window.scope] ?? ""} ${window.subject}`.trim();
+  const [first = "", ...further] = window.subject.split("|");
+  const named = `${KEPT_FOR[window.scope] ?? ""} ${first}`.trim();
+  return further.reduce((words, part) => {
+    const [dimension, value] = part.split("=", 2);
+    return value === undefined ? `${words} on ${part}` : `${words}, ${dimension?.replaceAll("_", " ")} ${value}`;
+  }, named);
 }
 
 /** What it allows: `10 requests in any 10 s`. */

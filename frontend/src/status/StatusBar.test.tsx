@@ -40,13 +40,18 @@ test("live: Redis, replicas, how late the news are, and whose traffic it is", ()
 test("Redis away, one replica, sampled, one tenant's share: each is said", () => {
   render(<StatusBar />);
   model.begin(aHello({ tenant: "acme" }));
-  model.take(aFrame({ replicas: 1, sampled: 8, store: "unreachable" }));
+  model.take(aFrame({ replicas: 1, sampled: 8 }));
   becomes({ is: "live", scope: "tenant" });
   const status = screen.getByRole("status");
-  expect(status).toHaveTextContent("Redis unreachable");
   expect(status).toHaveTextContent("1 replica");
   expect(status).toHaveTextContent("showing 1 in 8");
   expect(status).toHaveTextContent("tenant acme");
+  act(() => {
+    model.take(aFrame({ replicas: 0, store: "unreachable" }));
+    changed();
+  });
+  expect(status).toHaveTextContent("Redis unreachable");
+  expect(status).not.toHaveTextContent("replica");
 });
 
 test("not connected: in how many seconds it is tried again, and why", () => {

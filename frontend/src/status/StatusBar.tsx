@@ -94,12 +94,14 @@ function Facts({ scope }: { scope: "everybody" | "tenant" }) {
           Redis unreachable
         </Told>
       )}
-      <Told className="text-quiet max-sm:hidden">
-        {replicas} {replicas === 1 ? "replica" : "replicas"}
-      </Told>
+      {store === "ok" && (
+        <Told className="text-quiet max-sm:hidden">
+          {replicas} {replicas === 1 ? "replica" : "replicas"}
+        </Told>
+      )}
       <Lag />
       {sampled > 1 && <Told className="text-warning">showing 1 in {sampled}</Told>}
-      <Told className="text-quiet max-md:hidden">
+      <Told className={cn("text-quiet", scope === "everybody" && "max-2xl:sr-only")}>
         {scope === "tenant" ? `tenant ${tenant}` : "everybody's traffic"}
       </Told>
     </>

@@ -27,7 +27,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines simulate check format lock clean
+.PHONY: help run page api test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -104,6 +104,12 @@ bench-embeddings: $(ENGINES) ## embeddings batched and one by one, for 1, 8 and 
 
 bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 and 32 callers (three minutes)
 	@$(BIN)/python -m loadtests.bench.engines
+
+bench-live: $(INSTALLED) ## what the live feed costs the requests that it tells of (three minutes)
+	@$(BIN)/python -m loadtests.bench.live_feed
+
+bench-page: $(INSTALLED) page ## the page under 20,000 requests a minute, beside a running `make run` (five minutes)
+	@$(BIN)/python -m loadtests.bench.page
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

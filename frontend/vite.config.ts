@@ -23,6 +23,6 @@ export default defineConfig({
       ]),
     ),
   },
-  build: { target: "es2023", sourcemap: false, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000 },
+  build: { target: "es2023", sourcemap: false, assetsInlineLimit: 0 },
   test: { environment: "jsdom", setupFiles: ["./test/setup.ts"], include: ["src/**/*.test.{ts,tsx}"] },
 });

@@ -1,4 +1,3 @@
-import { CSPProvider } from "@base-ui/react/csp-provider";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "@/app/App";
@@ -9,9 +8,6 @@ const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element #root");
 createRoot(root).render(
   <StrictMode>
-    {/* The Content-Security-Policy lets nobody write styles into the document: styles.css has Base UI's. */}
-    <CSPProvider disableStyleElements>
-      <App />
-    </CSPProvider>
+    <App />
   </StrictMode>,
 );

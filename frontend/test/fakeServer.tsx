@@ -17,6 +17,7 @@ export interface Asked {
 export interface Answer {
   status?: number;
   body?: unknown;
+  headers?: Record<string, string>;
 }
 
 type Route = Answer | ((asked: Asked) => Answer);
@@ -30,7 +31,9 @@ let now: FakeServer | undefined;
 // Set once: clients of the API take hold of `fetch` when they are made, and outlive a test.
 vi.stubGlobal("fetch", async (input: Request | string, init?: RequestInit) => {
   if (now === undefined) throw new TypeError("Failed to fetch");
-  return now.fetch(new Request(input, init));
+  // The signal is left out: jsdom's is none to Node's Request.
+  const { signal: _, ...asked } = init ?? {};
+  return now.fetch(typeof input === "string" ? new Request(new URL(input, window.location.href), asked) : input);
 });
 
 export class FakeServer {
@@ -82,8 +85,8 @@ export class FakeServer {
       const error = { message: `There is nothing at '${asked.path}': see /docs.`, param: null, code: "not_found" };
       return Response.json({ error }, { status: 404 });
     }
-    const { status = 200, body } = typeof route === "function" ? route(asked) : route;
-    return status === 204 ? new Response(null, { status }) : Response.json(body, { status });
+    const { status = 200, body, headers = {} } = typeof route === "function" ? route(asked) : route;
+    return status === 204 ? new Response(null, { status }) : Response.json(body, { status, headers });
   }
 }
 

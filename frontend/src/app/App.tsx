@@ -1,13 +1,8 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
-import { AuditPage } from "@/admin/AuditPage";
-import { KeysPage } from "@/admin/KeysPage";
-import { PoliciesPage } from "@/admin/PoliciesPage";
-import { TenantsPage } from "@/admin/TenantsPage";
+import { type ComponentType, lazy, Suspense, useEffect, useState } from "react";
 import { ApiError } from "@/api/errors";
 import { loadSettings } from "@/api/settings";
-import { ChatPage } from "@/chat/ChatPage";
 import { feed, useFeedState } from "@/live/store";
 import { StatusBar } from "@/status/StatusBar";
 import { Toasts } from "@/ui/toast";
@@ -26,13 +21,14 @@ const queries = new QueryClient({
   },
 });
 
-const PAGES: Record<Screen, () => React.ReactNode> = {
+// The live screen is what a visitor came for; the others are loaded when somebody goes there.
+const PAGES: Record<Screen, ComponentType> = {
   live: LiveScreen,
-  chat: ChatPage,
-  policies: PoliciesPage,
-  tenants: TenantsPage,
-  keys: KeysPage,
-  audit: AuditPage,
+  chat: lazy(async () => ({ default: (await import("@/chat/ChatPage")).ChatPage })),
+  policies: lazy(async () => ({ default: (await import("@/admin/PoliciesPage")).PoliciesPage })),
+  tenants: lazy(async () => ({ default: (await import("@/admin/TenantsPage")).TenantsPage })),
+  keys: lazy(async () => ({ default: (await import("@/admin/KeysPage")).KeysPage })),
+  audit: lazy(async () => ({ default: (await import("@/admin/AuditPage")).AuditPage })),
 };
 
 export function App() {
@@ -59,7 +55,12 @@ function Content() {
   if (!settings) {
     return <p role={failure ? "alert" : "status"}>{failure || "Asking the server…"}</p>;
   }
-  return !key || refused ? <SignIn /> : <Page />;
+  if (!key || refused) return <SignIn />;
+  return (
+    <Suspense fallback={<p role="status">Loading…</p>}>
+      <Page />
+    </Suspense>
+  );
 }
 
 /** Asks for the page's settings until the server answers; says what is wrong meanwhile. */

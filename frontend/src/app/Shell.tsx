@@ -47,6 +47,7 @@ export function Shell({ status, children }: { status: ReactNode; children: React
                 key={each}
                 href={`#/${each}`}
                 aria-current={screen === each ? "page" : undefined}
+                ref={screen === each ? intoSight : undefined}
                 className="rounded-md px-2.5 py-1.5 whitespace-nowrap text-quiet hover:text-text aria-[current]:bg-raised aria-[current]:font-semibold aria-[current]:text-text"
               >
                 {NAMES[each]}
@@ -93,4 +94,9 @@ export function Shell({ status, children }: { status: ReactNode; children: React
       </Dialog>
     </>
   );
+}
+
+/** On a narrow screen the navigation scrolls sideways. */
+function intoSight(link: HTMLElement | null): void {
+  link?.scrollIntoView?.({ inline: "center", block: "nearest" });
 }

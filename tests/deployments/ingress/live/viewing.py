@@ -114,3 +114,27 @@ async def watching(app: ASGIApp, key_id: str, path: str = "/admin/live", query: 
         stream.reads.set()
         async with asyncio.timeout(PATIENCE_S):
             await task
+
+
+def total(frames: list[LiveFrame], name: str) -> int:
+    return sum(getattr(each, name) for frame in frames for each in frame.counts)
+
+
+def seen(name: str, number: int) -> Any:
+    """For `Stream.until`: so many of these were counted."""
+    return lambda stream: total(stream.frames, name) >= number
+
+
+def log_of(frames: list[LiveFrame]) -> dict[int, int]:
+    """The followed log put together: costs by ordinal."""
+    costs: dict[int, int] = {}
+    for log in [frame.log for frame in frames if frame.log]:
+        costs = {} if log.fresh else costs
+        costs |= {ordinal: cost for _, ordinal, cost in log.entries}
+        costs |= dict(log.changed)
+    return costs
+
+
+def stream_window(frames: list[LiveFrame]) -> Any:
+    """The followed window as it was told last."""
+    return next(frame.log.window for frame in reversed(frames) if frame.log)

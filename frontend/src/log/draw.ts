@@ -1,7 +1,7 @@
 /** Draws the sliding log: marks of what was admitted above the line, crosses of what was denied below it. */
 import type { Layer, Surface } from "@/lib/animate";
 import type { Palette } from "@/lib/palette";
-import { firstAfter, type Mark, type WatchedLog } from "@/live/log";
+import { AFTERWARDS, firstAfter, type Mark, type WatchedLog } from "@/live/log";
 import { drawAxis, drawGround, type Layout, layoutOf } from "./drawGround";
 import { goneBy, type Scale, scaleOf, stillMs, xOf } from "./scale";
 import { bySpan, type Stacking } from "./stacking";
@@ -54,7 +54,7 @@ function drawBeads(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scale,
   const size = beadPx(log.window?.limit ?? 1, room);
   stacking.follow(log, size / scale.pxPerMs);
   const step = Math.min(size, (room - size) / Math.max(1, stacking.highest));
-  const from = firstAfter(log.marks, scale.nowMs - scale.windowMs * 1.25);
+  const from = firstAfter(log.marks, scale.nowMs - scale.windowMs * (1 + AFTERWARDS));
   ctx.lineWidth = 1.5;
   for (let at = from; at < log.marks.length; at += 1) {
     const mark = log.marks[at];
@@ -97,7 +97,7 @@ function drawBead(
 function drawBars(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scale, layout: Layout, palette: Palette) {
   const { marks } = log;
   const perUnit = (layout.base - layout.top) / Math.max(1, log.window?.limit ?? 1);
-  const from = firstAfter(marks, scale.nowMs - scale.windowMs * 1.25);
+  const from = firstAfter(marks, scale.nowMs - scale.windowMs * (1 + AFTERWARDS));
   ctx.lineWidth = 1.5;
   bySpan(marks, from, marks.length, BAR_PX / scale.pxPerMs, (middleMs, begin, end) => {
     const x = xOf(scale, middleMs) - BAR_PX / 2 + 1;
@@ -151,7 +151,7 @@ function drawReturns(
   const { palette } = picture;
   const apart = (log.window?.limit ?? 1) > 100 ? 2 * RETURN_PX : RETURN_PX;
   const leftMs = scale.nowMs - scale.windowMs;
-  const from = firstAfter(marks, leftMs - scale.windowMs * 0.25);
+  const from = firstAfter(marks, leftMs - scale.windowMs * AFTERWARDS);
   const to = firstAfter(marks, leftMs);
   ctx.font = `600 13px ${palette.font}`;
   ctx.textAlign = "center";
@@ -176,7 +176,7 @@ function drawReturns(
 
 function drawCrosses(ctx: CanvasRenderingContext2D, log: WatchedLog, scale: Scale, layout: Layout, palette: Palette) {
   const { crosses } = log;
-  const from = firstAfter(crosses, scale.nowMs - scale.windowMs * 1.25);
+  const from = firstAfter(crosses, scale.nowMs - scale.windowMs * (1 + AFTERWARDS));
   const to = firstAfter(crosses, scale.nowMs);
   const levels = 3;
   const step = (layout.axis - layout.base - 6) / levels;

@@ -1,6 +1,7 @@
 /** Draws what a fixed window would have let through, on the same axis as the log. A simulation, and labelled so. */
 import type { Layer, Surface } from "@/lib/animate";
 import type { Palette } from "@/lib/palette";
+import { AFTERWARDS, firstAfter } from "@/live/log";
 import { drawAxis, layoutOf, line } from "./drawGround";
 import type { Comparison, Judged, Worst } from "./fixedWindow";
 import { type Scale, scaleOf, stillMs, xOf } from "./scale";
@@ -35,9 +36,9 @@ export function drawFixed(surface: Surface, nowMs: number, picture: FixedPicture
     drawAxis(ground, scale, layout, palette);
   });
   drawWorst(ctx, comparison.fixed, scale, limit, layout.top, layout.base, palette);
-  drawEdges(ctx, scale, layout.axis, comparison.judged, limit, palette);
-  const to = comparison.judged.length;
-  bySpan(comparison.judged, 0, to, MARK_PX / scale.pxPerMs, (middleMs, begin, end) =>
+  drawEdges(ctx, scale, layout.axis, comparison.counters, limit, palette);
+  const from = firstAfter(comparison.judged, nowMs - windowMs * (1 + AFTERWARDS));
+  bySpan(comparison.judged, from, comparison.judged.length, MARK_PX / scale.pxPerMs, (middleMs, begin, end) =>
     drawColumn(ctx, comparison.judged, begin, end, xOf(scale, middleMs), layout.base, layout.top + 6, palette),
   );
   return picture.still ? 500 : Math.min(1_000, stillMs(scale));
@@ -87,7 +88,7 @@ function drawEdges(
   ctx: CanvasRenderingContext2D,
   scale: Scale,
   bottom: number,
-  judged: readonly Judged[],
+  counters: ReadonlyMap<number, number>,
   limit: number,
   palette: Palette,
 ): void {
@@ -101,15 +102,11 @@ function drawEdges(
     ctx.strokeStyle = palette.warning;
     ctx.lineWidth = 1.5;
     if (x >= 0) line(ctx, x, 0, x, bottom);
-    let counted = 0;
-    for (const each of judged) {
-      if (each.through && Math.floor(each.ms / windowMs) === number) counted += each.cost;
-    }
     const from = Math.max(0, x);
     if (end - from < 110) continue;
     ctx.fillStyle = palette.quiet;
     ctx.textAlign = "left";
-    ctx.fillText(`counter: ${counted} of ${limit}`, from + 6, 12);
+    ctx.fillText(`counter: ${counters.get(number) ?? 0} of ${limit}`, from + 6, 12);
   }
 }
 

@@ -46,7 +46,11 @@ describe("a fixed window", () => {
   test("lets twice the limit through around an edge; the log never more than the limit", () => {
     const burst = [9_500, 9_600, 9_700, 9_800, 9_900];
     const after = [10_100, 10_200, 10_300, 10_400, 10_500];
-    const { fixed, log } = compare(admitted(...burst), denied(...after), 5, WINDOW_MS);
+    const { fixed, log, counters } = compare(admitted(...burst), denied(...after), 5, WINDOW_MS);
+    expect([...counters]).toEqual([
+      [0, 5],
+      [1, 5],
+    ]);
     expect(fixed).toEqual({ cost: 10, fromMs: 9_500, toMs: 10_500 });
     expect(log.cost).toBe(5);
   });

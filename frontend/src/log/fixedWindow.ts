@@ -66,6 +66,8 @@ export function worst(counted: readonly { ms: number; cost: number }[], windowMs
 
 export interface Comparison {
   judged: Judged[];
+  /** What the fixed window's counter came to in each multiple of the window, by its number. */
+  counters: Map<number, number>;
   /** The fullest span under the fixed window, and under the log. */
   fixed: Worst;
   log: Worst;
@@ -78,8 +80,14 @@ export function compare(
   windowMs: number,
 ): Comparison {
   const judged = judge(offersOf(marks, crosses), limit, windowMs);
+  const counters = new Map<number, number>();
+  for (const { ms, cost, through } of judged) {
+    const number = Math.floor(ms / windowMs);
+    if (through) counters.set(number, (counters.get(number) ?? 0) + cost);
+  }
   return {
     judged,
+    counters,
     fixed: worst(
       judged.filter((each) => each.through),
       windowMs,

@@ -71,7 +71,7 @@ export const PRESETS: readonly Preset[] = [
     name: "Batch flood, one interactive",
     says: "Batch keeps every slot of the model with the fewest busy and queues for more; premium's short requests come later and go first.",
     parts: [
-      part("batch", 4, { atOnce: 4, model: "scarce", maxTokens: null }),
+      part("batch", 1.5, { atOnce: 4, model: "scarce", maxTokens: null }),
       part("premium", 0.5, { atOnce: 1, model: "scarce", stream: true, maxTokens: 16 }),
     ],
     watch: null,
@@ -79,7 +79,7 @@ export const PRESETS: readonly Preset[] = [
   {
     id: "abusive",
     name: "Abusive client",
-    says: "Batch's key hammers on and never backs off: after enough denials it is blocked outright, whatever room there is, until it has been left alone.",
+    says: "Batch's key hammers on and never backs off: after enough denials it is blocked outright for a time, whatever room there is. Premium, beside it, notices nothing.",
     parts: [part("batch", 20, { atOnce: 4 }), part("premium", 1, { atOnce: 1 })],
     watch: "batch",
   },

@@ -22,6 +22,18 @@ test.each([
   ["scarce", ["sim-small", "sim-large"], [aPool({ slots: null }), aPool({ name: "sim-large", slots: 3 })], "sim-large"],
   ["scarce", ["sim-large", "sim-small"], [aPool({ slots: 3 }), aPool({ name: "sim-large", slots: 3 })], "sim-large"],
   ["scarce", ["a", "b"], [], "b"],
+  [
+    "scarce",
+    ["sim-small", "sim-large", "alias"],
+    [aPool({ slots: null }), aPool({ name: "sim-large", slots: null })],
+    "sim-large",
+  ],
+  [
+    "scarce",
+    ["sim-small", "sim-large"],
+    [aPool({ slots: 16 }), aPool({ name: "sim-large", slots: null })],
+    "sim-large",
+  ],
   ["scarce", [], [], null],
 ] as const)("%s of %j", (which, models, pools, expected) => {
   expect(modelFor(which, models, pools)).toBe(expected);

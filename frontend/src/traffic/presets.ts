@@ -85,12 +85,15 @@ export const PRESETS: readonly Preset[] = [
   },
 ];
 
-/** A model of those the key may use; `pools` are those that the live feed tells of. */
+/**
+ * A model of those the key may use; `pools` are those that the live feed tells of. A server that has just started does
+ * not know all its slots yet: then the last model stands for the scarce one, as catalogues list the large ones last.
+ */
 export function modelFor(which: WhichModel, models: readonly string[], pools: readonly LivePool[]): string | null {
-  const first = models[0] ?? null;
-  if (which === "quick") return first;
-  const slots = new Map(pools.map((pool) => [pool.name, pool.slots ?? Number.POSITIVE_INFINITY]));
-  const known = models.filter((model) => slots.has(model));
-  if (known.length === 0) return models.at(-1) ?? null;
-  return known.reduce((least, model) => ((slots.get(model) ?? 0) < (slots.get(least) ?? 0) ? model : least));
+  if (which === "quick") return models[0] ?? null;
+  const slots = new Map(pools.map((pool) => [pool.name, pool.slots]));
+  const own = models.filter((model) => slots.has(model)); // no aliases
+  const known = own.map((model) => ({ model, slots: slots.get(model) ?? null }));
+  if (known.length === 0 || known.some((each) => each.slots === null)) return own.at(-1) ?? models.at(-1) ?? null;
+  return known.reduce((least, each) => ((each.slots ?? 0) < (least.slots ?? 0) ? each : least)).model;
 }

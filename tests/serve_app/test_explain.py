@@ -30,7 +30,7 @@ def test_as_rows_and_as_data(config: ServeConfig) -> None:
     assert by_policy["large-share"][:4] == (
         "yes",
         "large-share",
-        "40 requests in 1m",
+        "60 requests in 1m",
         "MODEL_TIER large|tenant=nightly",
     )
     assert next(e for e in explained if e["policy"]["name"] == "large-share")["subject"] == "large|tenant=nightly"

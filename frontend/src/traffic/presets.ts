@@ -71,7 +71,7 @@ export const PRESETS: readonly Preset[] = [
     name: "Batch flood, one interactive",
     says: "Batch keeps every slot of the model with the fewest busy and queues for more; premium's short requests come later and go first.",
     parts: [
-      part("batch", 4, { atOnce: 4, model: "scarce", maxTokens: null }),
+      part("batch", 1.5, { atOnce: 4, model: "scarce", maxTokens: null }),
       part("premium", 0.5, { atOnce: 1, model: "scarce", stream: true, maxTokens: 16 }),
     ],
     watch: null,
@@ -79,18 +79,21 @@ export const PRESETS: readonly Preset[] = [
   {
     id: "abusive",
     name: "Abusive client",
-    says: "Batch's key hammers on and never backs off: after enough denials it is blocked outright, whatever room there is, until it has been left alone.",
+    says: "Batch's key hammers on and never backs off: after enough denials it is blocked outright for a time, whatever room there is. Premium, beside it, notices nothing.",
     parts: [part("batch", 20, { atOnce: 4 }), part("premium", 1, { atOnce: 1 })],
     watch: "batch",
   },
 ];
 
-/** A model of those the key may use; `pools` are those that the live feed tells of. */
+/**
+ * A model of those the key may use; `pools` are those that the live feed tells of. A server that has just started does
+ * not know all its slots yet: then the last model stands for the scarce one, as catalogues list the large ones last.
+ */
 export function modelFor(which: WhichModel, models: readonly string[], pools: readonly LivePool[]): string | null {
-  const first = models[0] ?? null;
-  if (which === "quick") return first;
-  const slots = new Map(pools.map((pool) => [pool.name, pool.slots ?? Number.POSITIVE_INFINITY]));
-  const known = models.filter((model) => slots.has(model));
-  if (known.length === 0) return models.at(-1) ?? null;
-  return known.reduce((least, model) => ((slots.get(model) ?? 0) < (slots.get(least) ?? 0) ? model : least));
+  if (which === "quick") return models[0] ?? null;
+  const slots = new Map(pools.map((pool) => [pool.name, pool.slots]));
+  const own = models.filter((model) => slots.has(model)); // no aliases
+  const known = own.map((model) => ({ model, slots: slots.get(model) ?? null }));
+  if (known.length === 0 || known.some((each) => each.slots === null)) return own.at(-1) ?? models.at(-1) ?? null;
+  return known.reduce((least, each) => ((each.slots ?? 0) < (least.slots ?? 0) ? each : least)).model;
 }

@@ -38,7 +38,7 @@ def test_a_streamed_reply_arrives_in_pieces(application: Application) -> None:
     assert len(text.split()) == 20
     assert arrived[-1][1].usage is not None
     assert arrived[-1][1].usage.completion_tokens == 20
-    assert arrived[-1][0] - arrived[0][0] > 0.2, "20 tokens at 20 ms each cannot arrive at once"
+    assert arrived[-1][0] - arrived[0][0] > 0.2, "20 tokens at 40 ms each cannot arrive at once"
 
 
 def test_limited_then_retried(application: Application) -> None:

@@ -43,7 +43,7 @@ describe("issuing", () => {
     const dialog = await screen.findByRole("dialog", { name: "Store this key now" });
     const key = within(dialog).getByRole("textbox", { name: `The whole key of ${KEY.id}` });
     expect(key).toHaveValue(SECRET);
-    expect(key).toHaveFocus();
+    await waitFor(() => expect(key).toHaveFocus());
     await expectAccessible();
     expect(server.last("POST /admin/keys").body).toEqual({
       user: "paula",
@@ -69,7 +69,7 @@ describe("issuing", () => {
     await userEvent.keyboard("{Escape}");
     expect(screen.getByDisplayValue(SECRET)).toBeInTheDocument();
     expect(screen.getByText(/closing forgets it/)).toBeInTheDocument();
-    expect(screen.getByRole("button", { name: "I have stored it" })).toHaveFocus();
+    await waitFor(() => expect(screen.getByRole("button", { name: "I have stored it" })).toHaveFocus());
   });
 
   it("says in the server's words, at the field, what is wrong", async () => {

@@ -103,7 +103,7 @@ describe("editing", () => {
     server.on("PUT /admin/policies/acme-burst", { body: { ...API_POLICY, limit: 5, version: 13 } });
     show(<PoliciesPage />);
     const limit = await edit();
-    expect(limit).toHaveFocus();
+    await waitFor(() => expect(limit).toHaveFocus());
     await type(limit, "5");
     const preview = screen.getByRole("region", { name: "Preview" });
     expect(await within(preview).findByText(/7 of them \(17 %\) would have been denied/)).toBeInTheDocument();
@@ -129,7 +129,7 @@ describe("editing", () => {
     expect(alert).toHaveTextContent("Somebody else has changed this policy");
     expect(alert).toHaveTextContent(message);
     await userEvent.click(within(alert).getByRole("button", { name: "Read again" }));
-    const changes = await screen.findByRole("region", { name: "Changed meanwhile" });
+    const changes = await screen.findByRole("group", { name: "Changed meanwhile" });
     expect(within(changes).getByRole("row", { name: "window 10s 1m" })).toBeInTheDocument();
     expect(screen.getByRole("textbox", { name: "Limit" })).toHaveValue("7");
     expect(screen.getByRole("textbox", { name: "Window" })).toHaveValue("1m");
@@ -233,7 +233,7 @@ it("explains which policies apply to a key and a model", async () => {
   show(<PoliciesPage />);
   await userEvent.type(await screen.findByRole("combobox", { name: "Id of a key" }), "demo-standard");
   await userEvent.type(screen.getByRole("combobox", { name: "Model" }), "sim-large");
-  const table = await screen.findByRole("region", { name: "Policies for this key and model" });
+  const table = await screen.findByRole("group", { name: "Policies for this key and model" });
   expect(
     within(table).getByRole("row", { name: /standard-rate its match holds 60 requests in any 1 min globex/ }),
   ).toBeInTheDocument();

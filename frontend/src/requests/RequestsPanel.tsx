@@ -21,6 +21,8 @@ const WHOSE = [
   { value: "everybody", label: "Everybody" },
 ] as const;
 
+const NO_BANDS: readonly string[] = [];
+
 /** The last requests; a row opens everything that is known of it. */
 export function RequestsPanel() {
   const [whose, setWhose] = useState<WhoseRows>("own");
@@ -28,7 +30,7 @@ export function RequestsPanel() {
   const [all, setAll] = useState(false);
   const [at, setAt] = useState<string | null>(null);
   const [opened, setOpened] = useState<Row | null>(null);
-  const bands = useSession((session) => session.settings?.bands ?? []);
+  const bands = useSession((session) => session.settings?.bands) ?? NO_BANDS;
   const sampled = useSampled();
   const rows = rowsOf(whose, sampled.sent, sampled.seen, filter);
   const held = useHeld(rows, all ? rows.length : FIRST_ROWS);

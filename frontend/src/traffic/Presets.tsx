@@ -9,9 +9,9 @@ export function Presets() {
   const personas = usePersonas();
   const running = useTraffic((traffic) => traffic.preset);
   return (
-    <ul className="flex flex-col gap-1.5">
+    <ul className="grid grid-cols-2 gap-1.5 sm:grid-cols-1">
       {PRESETS.map((preset) => (
-        <li key={preset.id}>
+        <li key={preset.id} className="flex">
           <PresetButton
             preset={preset}
             running={running === preset.id}
@@ -36,14 +36,14 @@ function PresetButton({ preset, running, missing }: { preset: Preset; running: b
       disabled={missing.length > 0}
       onClick={() => (running ? stopTraffic() : void startPreset(preset))}
       className={cn(
-        "flex w-full cursor-pointer items-start gap-2.5 rounded-md border border-line px-3 py-2 text-left hover:bg-raised disabled:cursor-not-allowed",
+        "flex w-full cursor-pointer items-start gap-2 rounded-md border border-line px-3 py-2 text-left sm:gap-2.5 hover:bg-raised disabled:cursor-not-allowed",
         running && "border-accent bg-raised ring-1 ring-accent",
       )}
     >
       <Icon aria-hidden className={cn("mt-0.5 size-4 shrink-0", running ? "text-accent" : "text-quiet")} />
       <span>
         <span className="block text-sm font-medium">{preset.name}</span>
-        <span className="block text-[0.8125rem] leading-snug text-quiet">
+        <span className="sr-only text-[0.8125rem] leading-snug text-quiet sm:not-sr-only sm:block">
           {missing.length > 0 ? `Needs a key of ${missing.join(" and of ")}.` : preset.says}
         </span>
       </span>

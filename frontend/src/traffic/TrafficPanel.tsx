@@ -14,10 +14,12 @@ import { MOST_AT_ONCE, MOST_PER_SECOND } from "./scheduler";
 import { sent } from "./sent";
 import { burst, selectedOf, stopTraffic, trafficBusy, trafficHidden, useTraffic } from "./store";
 
+const NO_BANDS: readonly string[] = [];
+
 /** What this page sends: presets, and each persona by itself. Leaving the screen ends it. */
 export function TrafficPanel() {
   const personas = usePersonas();
-  const bands = useSession((session) => session.settings?.bands ?? []);
+  const bands = useSession((session) => session.settings?.bands) ?? NO_BANDS;
   const chosen = useTraffic((traffic) => traffic.selected);
   const says = useTraffic((traffic) => traffic.says);
   const selected = selectedOf(personas, chosen);

@@ -8,7 +8,7 @@ import { sent } from "./sent";
 
 /** Everything is real here; tests bring their own. */
 export const sender: Sender = {
-  fetch: (...args) => window.fetch(...args),
+  fetch: (...args) => fetch(...args),
   log: sent,
   monotonic: () => performance.now(),
   wallMs: () => (model.clock.known ? model.clock.now() : Date.now()),

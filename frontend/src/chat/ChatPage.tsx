@@ -60,7 +60,9 @@ function Turns({ whom }: { whom: With | null }) {
   const end = useRef<HTMLDivElement>(null);
   const length = turns.at(-1)?.text.length ?? 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something was added, it is brought into sight
-  useEffect(() => end.current?.scrollIntoView?.({ block: "nearest" }), [turns.length, length]);
+  useEffect(() => {
+    end.current?.scrollIntoView?.({ block: "nearest" });
+  }, [turns.length, length]);
   return (
     <div role="log" aria-label="Conversation" aria-busy={stop !== null} className="flex flex-1 flex-col gap-3 pb-4">
       {turns.length === 0 && (

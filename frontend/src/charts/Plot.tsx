@@ -85,7 +85,7 @@ function optionsOf(
         gap: 6,
         values: (_, at) => at.map(format),
         ...(logarithmic
-          ? { splits: everyDecade }
+          ? { splits: everyDecade, filter: (_, at) => at } // uPlot would leave labels out where decades are many
           : { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] }),
       },
     ],

@@ -74,7 +74,7 @@ function Turns({ whom }: { whom: With | null }) {
       {turns.map((turn, at) => (
         <TurnView key={turn.id} turn={turn} onAgain={whom && at === turns.length - 1 ? () => void again(whom) : null} />
       ))}
-      <div ref={end} />
+      <div ref={end} className="scroll-mb-60" /> {/* the composer stands before what is behind it */}
     </div>
   );
 }

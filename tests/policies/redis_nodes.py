@@ -67,7 +67,8 @@ class SentinelGroup:
             config.write_text(
                 f"port {port}\nbind 127.0.0.1\ndir {self._folder}\nlogfile {self._folder}/{port}.log\n"
                 f"sentinel monitor main 127.0.0.1 {ports[0]} 2\n"
-                "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n"
+                # Long enough that a busy machine, on which all of them may stand still for a while, is no reason.
+                "sentinel down-after-milliseconds main 1500\nsentinel failover-timeout main 2000\n"
             )
             self.sentinels.append(subprocess.Popen([binary, str(config), "--sentinel"], stdin=subprocess.DEVNULL))
         for port in self.sentinel_ports:

@@ -81,7 +81,7 @@ export function Shell({ status, children }: { status: ReactNode; children: React
           {help?.map((each) => (
             <div key={each.key} className="contents">
               <dt>
-                <Kbd>{each.key.length === 1 ? each.key.toUpperCase() : each.key}</Kbd>
+                <Kbd>{each.key === "escape" ? "Esc" : each.key.toUpperCase()}</Kbd>
               </dt>
               <dd>{each.does}</dd>
             </div>

@@ -85,6 +85,7 @@ export class Layer {
   draw(surface: Surface, key: string, paint: (surface: Surface) => void): void {
     const { ctx, width, height } = surface;
     const ratio = window.devicePixelRatio || 1;
+    if (Math.round(width * ratio) === 0 || Math.round(height * ratio) === 0) return; // hidden, or being left
     const sized = `${width}x${height}@${ratio} ${key}`;
     if (this.key !== sized) {
       this.key = sized;

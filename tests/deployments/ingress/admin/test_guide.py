@@ -58,7 +58,7 @@ async def test_the_guide_is_run(state: IngressState, pools: LocalPools, tmp_path
 
 
 def test_what_operators_may_is_what_the_guide_says() -> None:
-    reading = {name for name in OPERATOR_MAY if name.startswith(("get", "list", "explain"))}
+    reading = {name for name in OPERATOR_MAY if name.startswith(("get", "list", "explain", "stream"))}
     assert OPERATOR_MAY - reading == {"revokeKey"}
     assert "read everything under `/admin` but the export" in GUIDE
 

@@ -15,6 +15,7 @@ import type { Api } from "@/api/client";
 import { ApiError } from "@/api/errors";
 import type { operations } from "@/api/schema";
 import { useApi, useSession } from "@/app/session";
+import { publicId } from "@/lib/keys";
 import type { Dimension, UsageWindow } from "./types";
 
 export type Filters<Operation extends keyof operations> = Omit<
@@ -30,12 +31,6 @@ const MOST_PAGES = 10;
 const LIST_MS = 10_000;
 const USAGE_MS = 2_000;
 const SLA_MS = 5_000;
-
-/** The public part of a key, `sk-<id>-<secret>` or `sk-demo-<name>`; empty for what is no key. */
-export function publicId(key: string): string {
-  const [, demo, id] = /^sk-(?:(demo-[a-z]+)|([A-Za-z0-9]{1,64})-[A-Za-z0-9]+)$/.exec(key) ?? [];
-  return demo ?? id ?? "";
-}
 
 export function useAdminApi(): { api: Api; who: string } {
   const api = useApi();

@@ -4,6 +4,7 @@ import { useEffect, useMemo } from "react";
 import type { Api } from "@/api/client";
 import type { WindowNow } from "@/api/types";
 import { useApi, useSession } from "@/app/session";
+import { publicId } from "@/lib/keys";
 import { feed, model, useLiveValue } from "@/live/store";
 import { bestOf, optionsOf, type WindowOption } from "./choice";
 
@@ -15,12 +16,13 @@ const FIRST_BAND = "standard";
 
 export function useWindows(): WindowOption[] {
   const api = useApi();
+  const key = useSession((session) => session.key);
   const keys = useSession((session) => session.settings?.keys);
   const listening = useLiveValue((live) => live.hello !== null);
   const tenant = useLiveValue((live) => live.hello?.tenant ?? null);
   const heard = useLiveValue((live) => live.windows.size);
   const { data, isFetched } = useQuery({
-    queryKey: ["windows", api, tenant],
+    queryKey: ["windows", publicId(key), tenant],
     queryFn: () =>
       tenant === null
         ? used(

@@ -34,7 +34,7 @@ function Audit() {
     <Panel
       title="Audit log"
       actions={
-        <Button size="small" disabled={pages.isFetching} onClick={() => pages.refetch()}>
+        <Button size="small" onClick={() => pages.refetch()}>
           Read again
         </Button>
       }

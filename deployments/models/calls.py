@@ -60,6 +60,11 @@ Answer = tuple[bytes, UsageReport] | Refusal
 """A whole reply: its body, and what it used."""
 
 
+Piece = tuple[bytes, int, UsageReport | None]
+"""The next part of a streamed reply: its events, whole ones; how many of the engine's chunks they hold, which is what
+the ingress counts where a stream is cut short; and with the last of them, what the reply used."""
+
+
 def refusal(error: RequestRefusedError) -> Refusal:
     """What the client is told."""
     return Refusal(

@@ -7,12 +7,22 @@ exception: it is the client's to mend, and what it says goes to the client.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, cast
 
-from deployments.models.calls import Answer, EmbedCall, GenerateCall, InferCall, Refusal, UsageReport, refusal
+from deployments.models.calls import (
+    Answer,
+    EmbedCall,
+    GenerateCall,
+    InferCall,
+    Piece,
+    Refusal,
+    UsageReport,
+    refusal,
+)
 from deployments.models.choices import Choice, merged
+from deployments.models.coalescing import coalesced
 from deployments.models.engines.protocol import (
     Chunk,
     EmbedRequest,
@@ -29,6 +39,9 @@ from deployments.models.openai_format import FORMS, EventStream, completion
 
 _log = logging.getLogger(__name__)
 
+
+AT_MOST_PIECES = 256
+"""Pieces of one reply that wait to leave. More, and the engine is not asked for further ones."""
 
 AT_ONCE = 16_384
 """Numbers of vectors that are written on the event loop: some 1 ms. More go to a thread."""
@@ -74,8 +87,16 @@ class ModelService:
         ]
         return completion(FORMS[call["form"]](), call["id"], call["model"], told, usage), _report(usage)
 
-    async def generate_stream(self, call: GenerateCall) -> AsyncIterator[bytes | UsageReport | Refusal]:
-        """A text as it grows: server-sent events; what it used comes just before the last of them."""
+    async def generate_stream(self, call: GenerateCall) -> AsyncIterator[Piece | Refusal]:
+        """A text as it grows."""
+        try:
+            async with aclosing(coalesced(self._pieces(call), AT_MOST_PIECES)) as batches:
+                async for batch in batches:
+                    yield batch[0] if len(batch) == 1 else _joined(batch)
+        except RequestRefusedError as error:
+            yield refusal(error)
+
+    async def _pieces(self, call: GenerateCall) -> AsyncGenerator[Piece, None]:
         choices = _choices(call)
         stream = EventStream(
             FORMS[call["form"]](),
@@ -86,22 +107,18 @@ class ModelService:
         )
         opening = stream.opening(len(choices))  # travels with the first piece: until then a failure has a status code
         used: dict[int, Usage | None] = {}
-        try:
-            with self._watched():
-                async with aclosing(merged(self._engine, choices)) as chunks:
-                    async for index, chunk in chunks:
-                        events = opening + stream.piece(index, chunk)
-                        opening = b""
-                        if chunk.usage is not None:
-                            used[index] = chunk.usage
-                            if len(used) == len(choices):
-                                usage = _total(choices, used)
-                                yield _report(usage)
-                                events += stream.closing(usage)
-                        yield events
-        except RequestRefusedError as error:
-            yield refusal(error)
-            return
+        with self._watched():
+            async with aclosing(merged(self._engine, choices)) as chunks:
+                async for index, chunk in chunks:
+                    events, report = opening + stream.piece(index, chunk), None
+                    opening = b""
+                    if chunk.usage is not None:
+                        used[index] = chunk.usage
+                        if len(used) == len(choices):
+                            usage = _total(choices, used)
+                            report = _report(usage)
+                            events += stream.closing(usage)
+                    yield events, 1, report
         _total(choices, used)
 
     async def embed(self, call: EmbedCall) -> Answer:
@@ -176,6 +193,10 @@ def _total(choices: list[Choice], used: dict[int, Usage | None]) -> Usage:
         sum(known[index].input_tokens for index, choice in enumerate(choices) if choice.first_of_prompt),
         sum(usage.output_tokens for usage in known.values()),
     )
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    return b"".join(events for events, _, _ in pieces), sum(chunks for _, chunks, _ in pieces), pieces[-1][2]
 
 
 def _report(usage: Usage) -> UsageReport:

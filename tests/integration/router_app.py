@@ -40,9 +40,7 @@ class Talkative:
         try:
             for number in range(10):
                 await asyncio.sleep(int(milliseconds) / 10_000)
-                if number == 9:
-                    yield {"input_tokens": 1, "output_tokens": 10}
-                yield b"data: x\n\n"
+                yield b"data: x\n\n", 1, {"input_tokens": 1, "output_tokens": 10} if number == 9 else None
         finally:
             self._running -= 1
 

@@ -172,11 +172,12 @@ class Inference:
         reply = self._state.pools.stream(model.pool_name, operation.method, operation.call(model))
         async with aclosing(cast(Any, reply)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, dict):
-                    used.report(_unless_refused(piece, used))
+                events, chunks, report = _unless_refused(piece, used)
+                if report is None:
+                    used.output_tokens += chunks
                 else:
-                    used.output_tokens += not used.reported
-                    await exchange.event(piece)
+                    used.report(report)
+                await exchange.event(events)
         await exchange.finish()
 
 

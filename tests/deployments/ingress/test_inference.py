@@ -253,7 +253,7 @@ async def test_a_failure_in_mid_stream_arrives_as_an_event(
 ) -> None:
     class Breaks:
         async def generate_stream(self, _: Any) -> Any:
-            yield b"data: {}\n\n"
+            yield b"data: {}\n\n", 1, None
             raise ModelFailedError("broke")
 
     pools.services["small"] = Breaks()

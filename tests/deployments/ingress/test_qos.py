@@ -207,7 +207,7 @@ async def test_a_pool_that_cannot_serve_falls_back_at_once(
 
         async def generate_stream(self, _: Any) -> Any:
             raise PoolUnavailableError("no replica lives")
-            yield b""
+            yield b"", 0, None
 
     pools.services["small"] = Gone()
     use(state, policy("hourly"), models=models(small={"fallback": ["ghost", "large"], "fallback_after": "1h"}))

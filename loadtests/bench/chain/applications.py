@@ -202,7 +202,9 @@ class _MovingWindows:
 
 
 class _IngressWithLimits(Ingress.func_or_class):  # type: ignore[misc,name-defined] # the class inside the deployment
-    async def __init__(self, *given: Any, redis_url: str, **named: Any) -> None:
+    async def __init__(  # type: ignore[misc] # Ray has made the one below a coroutine
+        self, *given: Any, redis_url: str, **named: Any
+    ) -> None:
         await super().__init__(*given, redis_url=redis_url, **named)
         self._state.limiter.acquire = _MovingWindows(redis_url).acquire
 

@@ -50,6 +50,13 @@ what it admitted for nobody is cancelled; after it the connection is given up, a
 STALLED_S = 0.002
 """A timer of the event loop that is later than this means that the process stood still when it was due."""
 
+TURNS = 4
+"""Turns of the event loop that a reply needs from the socket to its caller, or a call from its caller to the socket. In
+an idle process they take no time; in an overloaded one, longer than Redis."""
+
+MOST_DEADLINES = 20
+"""How many times its deadline a call may take while this process, and not Redis, is what is slow."""
+
 IDLE_S = 0.1
 """A connection unused for longer is looked at before it is used: Redis may have closed it meanwhile."""
 
@@ -172,7 +179,7 @@ class RedisStore:
             task.add_done_callback(self._tasks.discard)
         deadline_s = self._deadline_s if deadline_s is None else deadline_s
         due = loop.time() + deadline_s
-        timer = loop.call_at(due, self._expire, call, deadline_s, due)
+        timer = loop.call_at(due, self._expire, call, deadline_s, due, due + MOST_DEADLINES * deadline_s)
         try:
             return await call.future
         finally:
@@ -186,13 +193,19 @@ class RedisStore:
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable(error) from error
 
-    def _expire(self, call: _Call, deadline_s: float, due: float | None) -> None:
+    def _expire(self, call: _Call, deadline_s: float, due: float, latest: float, turns: int = TURNS) -> None:
+        """Ends a call whose deadline has passed, unless this process had no time to look: it is overloaded, or its loop
+        was blocked. Then nobody knows when Redis answered, since the reply may lie here unread."""
+        if call.future.done():
+            return
         loop = asyncio.get_running_loop()
-        if due is not None and (stalled_s := loop.time() - due) > STALLED_S:
-            # This process had no time to look (the machine is overloaded, or something blocked the loop), so nobody
-            # knows when Redis answered: its reply may lie here unread. Once, what was missed is made up for.
-            loop.call_later(min(stalled_s, deadline_s), self._expire, call, deadline_s, None)
-        elif not call.future.done():
+        now = loop.time()
+        if now < latest and now - due > STALLED_S:  # what was missed is made up for
+            missed_s = min(now - due, deadline_s)
+            loop.call_later(missed_s, self._expire, call, deadline_s, now + missed_s, latest)
+        elif now < latest and turns:
+            loop.call_soon(self._expire, call, deadline_s, now, latest, turns - 1)
+        else:
             self._breaker.failed()
             milliseconds = round(deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))

@@ -129,6 +129,10 @@ class ModelSettings(Settings):
     """How many requests one replica works on at once; never more than its `max_ongoing_requests`, which it is where
     absent."""
 
+    stream_interval_ms: Annotated[float, Field(ge=0, le=1_000)] = 10.0
+    """Least time between two messages of a streamed reply: tokens that come faster travel together. The first is never
+    delayed, nor any that comes later than that after the one before. 0: each token by itself. Milliseconds."""
+
 
 class SlaSettings(Settings):
     """What is agreed for the tenants of one QoS tier; `GET /admin/sla` shows what they get."""

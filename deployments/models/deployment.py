@@ -14,9 +14,9 @@ from deployments.models.service import ModelService
 
 
 class _Replica(ModelService):
-    def __init__(self, kind: str, options: dict[str, object]) -> None:
+    def __init__(self, kind: str, options: dict[str, object], stream_interval_s: float) -> None:
         _hide_gpus_of_others()
-        super().__init__(kind, options, on_broken=_end_process)
+        super().__init__(kind, options, _end_process, stream_interval_s)
 
     async def __del__(self) -> None:  # Ray Serve awaits it when a replica has served its last request
         await self.close()

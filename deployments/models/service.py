@@ -40,6 +40,9 @@ from deployments.models.openai_format import FORMS, EventStream, completion
 _log = logging.getLogger(__name__)
 
 
+STREAM_INTERVAL_S = 0.01
+"""Where nothing else is said: a hundred messages a second look as smooth as any number."""
+
 AT_MOST_PIECES = 256
 """Pieces of one reply that wait to leave. More, and the engine is not asked for further ones."""
 
@@ -50,11 +53,18 @@ AT_ONCE = 16_384
 class ModelService:
     """One replica of one model."""
 
-    def __init__(self, kind: str, options: dict[str, Any], on_broken: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        options: dict[str, Any],
+        on_broken: Callable[[], None] | None = None,
+        stream_interval_s: float = STREAM_INTERVAL_S,
+    ) -> None:
         """`on_broken` is called when the engine can serve nothing any more: it should end this process, since a replica
-        that fails every request at once draws more of them than one that works."""
+        that fails every request at once draws more of them than one that works. `stream_interval_s`: least time between
+        two messages of a stream, in seconds."""
         self._engine = make_engine(kind, options)
-        self._on_broken = on_broken
+        self._on_broken, self._stream_interval_s = on_broken, stream_interval_s
         self._loaded = False
 
     async def check_health(self) -> None:
@@ -90,7 +100,7 @@ class ModelService:
     async def generate_stream(self, call: GenerateCall) -> AsyncIterator[Piece | Refusal]:
         """A text as it grows."""
         try:
-            async with aclosing(coalesced(self._pieces(call), AT_MOST_PIECES)) as batches:
+            async with aclosing(coalesced(self._pieces(call), AT_MOST_PIECES, self._stream_interval_s)) as batches:
                 async for batch in batches:
                     yield batch[0] if len(batch) == 1 else _joined(batch)
         except RequestRefusedError as error:

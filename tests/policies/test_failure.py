@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from policies import Charge, Limiter, RateLimitPolicy
+from policies import Charge, Decision, Limiter, RateLimitPolicy
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
 from tests.policies.redis_server import RedisServer, binaries
 from tests.policies.tcp_proxy import TcpProxy
@@ -327,3 +327,26 @@ async def test_a_process_that_stood_still_does_not_blame_redis(limiter: Limiter)
         await asyncio.sleep(0)
     time.sleep(2 * DEADLINE_S)  # noqa: ASYNC251 # that is what is tested
     assert (await asked).allowed
+
+
+async def test_a_process_that_is_overloaded_does_not_blame_redis(limiter: Limiter) -> None:
+    """Every turn of the event loop takes longer than the deadline, and an answer needs several."""
+    busy = True
+
+    async def hog() -> None:
+        while busy:
+            time.sleep(DEADLINE_S / 4)  # noqa: ASYNC251 # that is what is tested
+            await asyncio.sleep(0)
+
+    async def after_turns(turns: int, asking: Awaitable[Decision]) -> Decision:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await asking
+
+    hogs = [asyncio.create_task(hog()) for _ in range(4)]
+    asked = [limiter.acquire([Charge(ALLOW, f"crowded-{number}")]) for number in range(20)]
+    try:
+        assert not any(decision.degraded for decision in await asyncio.gather(*map(after_turns, range(20), asked)))
+    finally:
+        busy = False
+        await asyncio.gather(*hogs)

@@ -42,7 +42,7 @@ async def turn() -> None:
 
 async def test_a_piece_leaves_at_once_and_those_that_come_meanwhile_together() -> None:
     source = Source(6)
-    async with aclosing(coalesced(source.pieces(), 100)) as batches:
+    async with aclosing(coalesced(source.pieces(), 100, 0)) as batches:
         source.make(1)
         assert await anext(batches) == [0]  # nothing else has been made
         source.make(3)
@@ -55,7 +55,7 @@ async def test_a_piece_leaves_at_once_and_those_that_come_meanwhile_together() -
 async def test_a_slow_reader_holds_the_source_back() -> None:
     source = Source(50)
     source.make(50)
-    async with aclosing(coalesced(source.pieces(), 8)) as batches:
+    async with aclosing(coalesced(source.pieces(), 8, 0)) as batches:
         first = await anext(batches)
         await turn()
         assert source.made <= len(first) + 9
@@ -65,7 +65,7 @@ async def test_a_slow_reader_holds_the_source_back() -> None:
 async def test_what_was_made_before_a_failure_arrives_before_it() -> None:
     source = Source(3, ValueError("broke"))
     source.make(1)
-    batches = coalesced(source.pieces(), 100)
+    batches = coalesced(source.pieces(), 100, 0)
     seen = await anext(batches)
     source.make(2)
     await turn()
@@ -78,7 +78,7 @@ async def test_what_was_made_before_a_failure_arrives_before_it() -> None:
 @pytest.mark.parametrize("error", [None, ValueError("broke")])
 async def test_a_source_without_pieces(error: Exception | None) -> None:
     source = Source(0, error)
-    batches = coalesced(source.pieces(), 8)
+    batches = coalesced(source.pieces(), 8, 0)
     with pytest.raises(StopAsyncIteration if error is None else ValueError):
         await anext(batches)
     assert source.closed
@@ -88,7 +88,7 @@ async def test_a_source_without_pieces(error: Exception | None) -> None:
 async def test_closing_closes_the_source(held_back: bool) -> None:
     source = Source(50)
     source.make(50 if held_back else 1)
-    batches = coalesced(source.pieces(), 4)
+    batches = coalesced(source.pieces(), 4, 0)
     await anext(batches)
     await turn()
     await batches.aclose()
@@ -100,7 +100,7 @@ async def test_a_reader_that_is_cancelled_closes_the_source() -> None:
     source = Source(5)
 
     async def drain() -> None:
-        async with aclosing(coalesced(source.pieces(), 4)) as batches:
+        async with aclosing(coalesced(source.pieces(), 4, 0)) as batches:
             async for _ in batches:
                 pass
 
@@ -123,9 +123,41 @@ async def test_whatever_the_pace_nothing_is_lost_or_doubled(seed: int) -> None:
             yield number
 
     seen: list[int] = []
-    async for batch in coalesced(pieces(), chance.choice((1, 2, 16, 300))):
+    async for batch in coalesced(pieces(), chance.choice((1, 2, 16, 300)), chance.choice((0, 0.0003, 0.003))):
         assert batch
         seen += batch
         for _ in range(chance.choice((0, 0, 1, 7))):
             await asyncio.sleep(0)
     assert seen == list(range(200))
+
+
+async def test_what_comes_within_the_interval_leaves_together_when_it_is_over() -> None:
+    source = Source(4)
+    async with aclosing(coalesced(source.pieces(), 100, 0.05)) as batches:
+        source.make(1)
+        assert await anext(batches) == [0]  # the first leaves at once
+        source.make(2)
+        began = asyncio.get_running_loop().time()
+        assert await anext(batches) == [1, 2]
+        assert asyncio.get_running_loop().time() - began > 0.02
+        await asyncio.sleep(0.06)
+        source.make(1)
+        assert await anext(batches) == [3]
+
+
+async def test_the_end_waits_for_no_interval() -> None:
+    source = Source(3)
+    async with aclosing(coalesced(source.pieces(), 100, 3_600)) as batches:
+        source.make(1)
+        assert await anext(batches) == [0]
+        source.make(2)
+        assert await anext(batches) == [1, 2]
+
+
+async def test_as_many_as_may_wait_leave_before_the_interval_is_over() -> None:
+    source = Source(9)
+    async with aclosing(coalesced(source.pieces(), 4, 3_600)) as batches:
+        source.make(1)
+        assert await anext(batches) == [0]
+        source.make(6)
+        assert await anext(batches) == [1, 2, 3, 4]

@@ -6,10 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import redis
+
 
 def machine(*packages: str, **programs: str) -> dict[str, Any]:
     """To be asked before anything is measured. `packages`: whose versions matter, besides Python's; `programs`: the
-    versions of what is no Python package, as in `redis="7.0.15"`."""
+    versions of what is no Python package, as in `{"redis-server": "7.0.15"}`."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -24,6 +26,12 @@ def processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def redis_version(url: str) -> str:
+    """Of the server there."""
+    with redis.Redis.from_url(url) as client:
+        return str(client.info("server")["redis_version"])
 
 
 def load() -> float:

@@ -60,8 +60,8 @@ class Served:
         """Of an application's chat completions, or of another path of it."""
         return f"{self.base_url}/{application}{path}"
 
-    def replicas(self, application: str, deployment: str) -> list[psutil.Process]:
-        """The processes of a deployment's replicas."""
+    def replicas(self, application: str, deployment: str = "") -> list[psutil.Process]:
+        """The processes of a deployment's replicas, or of all replicas of the application."""
         title = f"ray::ServeReplica:{application}:{deployment}"
         return [each for each in self.processes() if _title(each).startswith(title)]
 

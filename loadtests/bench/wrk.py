@@ -51,6 +51,11 @@ class Figures:
         others = sum(count for status, count in self.by_status.items() if status != expected)
         return others + self.errors + self.cut_short
 
+    def right_s(self, expected: int = 200) -> float:
+        """Whole replies of this status a second."""
+        replies = sum(self.by_status.values())
+        return self.requests_s * (self.by_status.get(expected, 0) - self.cut_short) / replies if replies else 0.0
+
 
 def drive(
     url: str,

@@ -19,7 +19,7 @@ function init(_) -- before wrk puts the request together
     wrk.method, wrk.body = "POST", body
   end
   ending = os.getenv("BENCH_ENDING") or ""
-  cut_short = 0
+  cut_short, sample = 0, ""
 end
 
 function response(status, _, body)
@@ -28,12 +28,16 @@ function response(status, _, body)
   if status == 200 and ending ~= "" and string.sub(body, -#ending) ~= ending then
     cut_short = cut_short + 1
   end
+  if status >= 500 and sample == "" then
+    sample = string.gsub(string.sub(body, 1, 300), '[%c"\\\\]', "'")
+  end
 end
 
 function done(summary, latency, _)
-  local statuses, cut = {}, 0
+  local statuses, cut, sample = {}, 0, ""
   for _, thread in ipairs(threads) do
     cut = cut + thread:get("cut_short")
+    sample = sample == "" and thread:get("sample") or sample
     for status = 100, 599 do
       local count = thread:get("status_" .. status)
       if count then
@@ -48,8 +52,8 @@ function done(summary, latency, _)
   local errors = summary.errors
   io.write(string.format(
     'figures: {"took_us": %d, "requests": %d, "bytes": %d, "p50_us": %d, "p99_us": %d, "max_us": %d, ' ..
-    '"errors": %d, "timeouts": %d, "cut_short": %d, "by_status": {%s}}\n',
+    '"mean_us": %d, "errors": %d, "timeouts": %d, "cut_short": %d, "by_status": {%s}, "sample": "%s"}\n',
     summary.duration, summary.requests, summary.bytes,
-    latency:percentile(50), latency:percentile(99), latency.max,
-    errors.connect + errors.read + errors.write, errors.timeout, cut, table.concat(by_status, ", ")))
+    latency:percentile(50), latency:percentile(99), latency.max, summary.requests > 0 and latency.mean or 0,
+    errors.connect + errors.read + errors.write, errors.timeout, cut, table.concat(by_status, ", "), sample))
 end

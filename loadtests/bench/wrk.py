@@ -42,9 +42,12 @@ class Figures:
     """Connections that could not be opened or broke, and requests that were not answered within `TIMEOUT_S`."""
     cut_short: int = 0
     """Replies with status 200 that do not end as they should."""
+    mean_ms: float = 0.0
     max_ms: float = 0.0
     bytes_s: float = 0.0
     """Received, headers included."""
+    sample: str = ""
+    """Beginning of the first reply with a status of 500 or more: what went wrong."""
 
     def wrong(self, expected: int = 200) -> int:
         """Requests that did not end with a whole reply of this status."""
@@ -108,6 +111,8 @@ def parse(output: str) -> Figures:
         by_status={int(status): count for status, count in sorted(found["by_status"].items())},
         errors=found["errors"] + found["timeouts"],
         cut_short=found["cut_short"],
+        mean_ms=found["mean_us"] / 1000,
         max_ms=found["max_us"] / 1000,
         bytes_s=found["bytes"] / took_s,
+        sample=found["sample"],
     )

@@ -52,6 +52,9 @@ class Case:
     clients: tuple[int, ...]
     stream: bool = False
     model: str = MODEL
+    long: bool = False
+    """A request takes so long that few of them fit into a round: rounds are longer, and the rate is worked out from how
+    long requests take, since counting those that ended would count in steps of one a client."""
 
 
 _SLUICE, _BARE = Contestant(SLUICE, "sluice"), Contestant(BARE, "bare")
@@ -75,6 +78,7 @@ CASES = (
         (16, 64),
         stream=True,
         model=PACED,
+        long=True,
     ),
     Case(
         "denied",

@@ -19,6 +19,9 @@ WARM_UP_S = 1.0
 PAUSE_S = 0.2
 """Between two measurements: what was under way when the one before ended is cancelled meanwhile."""
 
+LONGER = 2
+"""By how much rounds of long requests are."""
+
 Say = Callable[[str], None]
 
 
@@ -31,13 +34,21 @@ class Rounds:
     """One contestant of one case with so many clients, round by round."""
 
     contestant: Contestant
+    clients: int
+    long: bool = False
     figures: list[Figures] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
     """CPU time of all of its replicas, for each reply."""
 
     def right_s(self) -> list[float]:
         """Replies a second that are whole and have the status that they should have."""
-        return [each.right_s(self.contestant.status) for each in self.figures]
+        return [self._right_s(each) for each in self.figures]
+
+    def _right_s(self, each: Figures) -> float:
+        counted_s = each.right_s(self.contestant.status)
+        if not self.long or not each.mean_ms:
+            return counted_s
+        return counted_s / each.requests_s * self.clients / each.mean_ms * 1000  # Little's law
 
     def summary(self) -> dict[str, Any]:
         """Medians with their spread, and every status there was."""
@@ -53,6 +64,7 @@ class Rounds:
             "errors": sum(each.errors for each in self.figures),
             "cut_short": sum(each.cut_short for each in self.figures),
             "wrong": sum(each.wrong(self.contestant.status) for each in self.figures),
+            "sample": next((each.sample for each in self.figures if each.sample), ""),
         }
 
 
@@ -71,7 +83,10 @@ def measured(served: Served, cases: Sequence[Case], rounds: int, seconds: float,
             _prove(served, case, contestant)
             _drive(served, case, contestant, 16, WARM_UP_S)
     found: Found = {
-        case.name: {clients: {each.name: Rounds(each) for each in case.contestants} for clients in case.clients}
+        case.name: {
+            clients: {each.name: Rounds(each, clients, case.long) for each in case.contestants}
+            for clients in case.clients
+        }
         for case in cases
     }
     for number in range(rounds):
@@ -81,7 +96,7 @@ def measured(served: Served, cases: Sequence[Case], rounds: int, seconds: float,
                 for contestant in case.contestants[:: 1 if number % 2 == 0 else -1]:
                     taken = found[case.name][clients][contestant.name]
                     before_s = _cpu_s(served, contestant)
-                    figures = _drive(served, case, contestant, clients, seconds)
+                    figures = _drive(served, case, contestant, clients, seconds * (LONGER if case.long else 1))
                     replies = max(1, sum(figures.by_status.values()))
                     taken.cpu_us.append((_cpu_s(served, contestant) - before_s) / replies * 1e6)
                     taken.figures.append(figures)
@@ -153,5 +168,9 @@ def _line(number: int, rounds: int, case: Case, contestant: Contestant, clients:
     return (
         f"{number + 1}/{rounds} {case.name:9} {clients:3} clients  {contestant.name:15}"
         f"{figures.requests_s:8.0f}/s  p50 {figures.p50_ms:7.2f} ms  p99 {figures.p99_ms:7.2f} ms"
-        + (f"  {wrong} WRONG {figures.by_status} errors {figures.errors} cut {figures.cut_short}" if wrong else "")
+        + (
+            f"  {wrong} WRONG {figures.by_status} errors {figures.errors} cut {figures.cut_short} {figures.sample}"
+            if wrong
+            else ""
+        )
     )

@@ -14,11 +14,16 @@ from loadtests.bench.report.targets import Sign, Target, from_json, targets_tabl
 
 PLOT = ROOT / "docs" / "chain-benchmark.svg"
 
+
+def _clients(count: int) -> str:
+    return f"{count} clients" if count > 1 else "one client"
+
+
 _ASKED: tuple[tuple[str, str, int, str, Sign, float], ...] = (
     ("chain p50 at one client, against bare", "unary", 1, "p50_ms", "<=", 1.25),
     ("chain requests/s at 16 clients, against bare", "unary", 16, "requests_s", ">=", 0.8),
     *(
-        (f"streamed chunks/s at {clients} clients{how}, against bare", case, clients, "requests_s", ">=", 0.95)
+        (f"streamed chunks/s at {_clients(clients)}{how}, against bare", case, clients, "requests_s", ">=", 0.95)
         for case, how, every in (("streamed", "", (1, 16, 64)), ("paced", ", a token every 5 ms", (16, 64)))
         for clients in every
     ),
@@ -112,7 +117,8 @@ def _scaled(case: Case, figures: dict[str, float]) -> dict[str, float]:
 
 
 def _with_spread(figures: dict[str, float]) -> str:
-    return f"{number(figures['median'])} ({spread(figures['low'], figures['high'])})"
+    middle, low, high = (figures[name] for name in ("median", "low", "high"))
+    return number(middle) if low == high else f"{number(middle)} ({spread(low, high)})"
 
 
 def plot(results: dict[str, Any], path: Path = PLOT) -> None:
@@ -123,7 +129,7 @@ def plot(results: dict[str, Any], path: Path = PLOT) -> None:
         if by_clients is None:
             continue
         series = {
-            f"{clients} client{'s' if clients != '1' else ''}": {
+            _clients(int(clients)): {
                 name: _scaled(case, summary["requests_s"])["median"]
                 for name, summary in measured["contestants"].items()
             }

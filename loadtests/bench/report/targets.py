@@ -46,7 +46,7 @@ def targets_table(targets: Iterable[Target], runs: Sequence[Mapping[str, Any]]) 
     rows = []
     for target in targets:
         this_run = number(target.figure)
-        if target.low is not None and target.high is not None:
+        if target.low is not None and target.high is not None and target.low != target.high:
             this_run += f" ({spread(target.low, target.high)})"
         verdict = "reached" if target.reached else "**not reached**"
         earlier = ", ".join(number(run["targets"][target.what]) for run in runs if target.what in run["targets"])

@@ -87,6 +87,8 @@ class Limiter:
         """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
         self._denied: set[bytes] = set()
         """Requests that were denied when they were last asked."""
+        self._last: tuple[Reply, Decision | None] = ([], None)
+        """The last reply, and what was made of it: those who share a denial share its windows."""
         self._steered_clock = steered_clock
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -258,7 +260,16 @@ class Limiter:
             if len(self._denied) >= MOST_DENIED:
                 self._denied.clear()
             self._denied.add(share)
-        decision = _decision(identifier, charges, places, reply, logged=log)
+        last_reply, last = self._last
+        if last is not None and reply is last_reply and not last.allowed:
+            decision = Decision(
+                *(identifier, False, last.retry_after_s, last.denied_by, last.time_s, last.windows),
+                _charges=last._charges,
+                _entries=last._entries,
+            )
+        else:
+            decision = _decision(identifier, charges, places, reply, logged=log)
+            self._last = reply, decision
         if reply[-1] and log:
             self._blocks.remember(share, decision, sent_at, reply[-1] / 1000)
         if log:

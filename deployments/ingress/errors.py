@@ -47,6 +47,11 @@ def unavailable(code: str, message: str, retry_after_s: float = 1.0) -> HttpErro
     return HttpError(503, code, message, headers=retry_headers(retry_after_s))
 
 
+def internal() -> HttpError:
+    """500 for what nobody expected: the client learns that it was ours, and the server's log has the rest."""
+    return HttpError(500, "internal_error", "Something failed here; the server's log says more.")
+
+
 def rate_limited(decision: Decision) -> HttpError:
     """429 for a decision that denied."""
     error = denial(decision)

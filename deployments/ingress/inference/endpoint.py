@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import require_role
-from deployments.ingress.errors import HttpError, rate_limited, unavailable
+from deployments.ingress.errors import HttpError, internal, rate_limited, unavailable
 from deployments.ingress.http import ClientGoneError, RawHeaders, read_body
 from deployments.ingress.inference.exchange import Exchange, Used
 from deployments.ingress.inference.operation import Operation
@@ -30,6 +30,7 @@ from deployments.router.contract import (
     QueueTimeoutError,
     Wanted,
 )
+from policies import Window
 from policies.entities import Model, Role
 from policies.http import ratelimit_headers, retry_headers
 from policies.resolver import Identity
@@ -51,6 +52,8 @@ class Inference:
 
     def __init__(self, state: IngressState, parse: Parse) -> None:
         self._state, self._parse = state, parse
+        self._told: tuple[tuple[Window, ...], RawHeaders] = ((), [])
+        """The last windows whose headers were written, and the headers: in a flood of denials many share theirs."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(scope, send)
@@ -69,6 +72,11 @@ class Inference:
         except asyncio.CancelledError:
             exchange.left()
             raise
+        except Exception:
+            broken = internal()
+            self._failed(exchange, broken)
+            await exchange.fail(broken)
+            raise  # for the log
         finally:
             recorder, identity = self._state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:
@@ -121,7 +129,9 @@ class Inference:
         recorder = state.feed.recorder
         if recorder.watched:
             recorder.decided(exchange.request_id, identity, model.name, decision)
-        exchange.headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
+        if decision.windows is not self._told[0]:
+            self._told = decision.windows, ratelimit_headers(decision, state.settings.ratelimit_headers)
+        exchange.headers = self._told[1]
         if not decision.allowed:
             raise _UnservedError(rate_limited(decision), denied=True)
 

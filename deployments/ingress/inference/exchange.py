@@ -18,7 +18,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send = scope, send
-        self._streaming = False
+        self._streaming = self._replied = False
         self._arrived_at = time.monotonic()
         self._first_at: float | None = None
         self.headers: RawHeaders = []
@@ -64,7 +64,7 @@ class Exchange:
         return first_s, time.monotonic() - self._arrived_at
 
     async def reply(self, body: bytes) -> None:
-        self.status = 200
+        self.status, self._replied = 200, True
         await send_reply(self._send, 200, [JSON, *self._served_headers()], body)
 
     async def event(self, event: bytes) -> None:
@@ -84,8 +84,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def fail(self, error: HttpError) -> None:
-        """An error reply, or, where the reply has begun, an event that says what went wrong."""
+        """An error reply, or, where a stream has begun, an event that says what went wrong."""
         self.status, self.code = error.status, error.code
+        if self._replied:
+            return
         if self._streaming:
             await self.event(b"data: " + error.body() + b"\n\n")
             await self.finish()

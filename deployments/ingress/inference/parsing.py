@@ -63,7 +63,7 @@ class GenerationRequest(BaseModel):
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    stop: StopTexts = []
+    stop: StopTexts = Field(default_factory=list)  # a default would be copied deeply for each request
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - MOST_CHOICES), WHOLE] | None = None
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES, description="Texts for each prompt."), WHOLE] | None = 1
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None

@@ -2257,9 +2257,8 @@ export interface components {
             /**
              * Stop
              * @description Where the reply ends: one text, or up to four.
-             * @default []
              */
-            stop: string | string[] | null;
+            stop?: string | string[] | null;
             /**
              * Seed
              * @default null
@@ -2428,9 +2427,8 @@ export interface components {
             /**
              * Stop
              * @description Where the reply ends: one text, or up to four.
-             * @default []
              */
-            stop: string | string[] | null;
+            stop?: string | string[] | null;
             /**
              * Seed
              * @default null

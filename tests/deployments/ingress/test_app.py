@@ -1,5 +1,9 @@
 """Everything but inference: limits, models, health, errors, the API's description."""
 
+import asyncio
+import json
+from typing import Any
+
 import httpx
 import pytest
 
@@ -134,3 +138,42 @@ async def test_a_wrong_catalogue_never_replaces_one_in_use(
 async def test_the_first_catalogue_must_be_right(state: IngressState) -> None:
     with pytest.raises(CatalogueError):
         await state.reconfigure({"catalogue": {"tennants": []}})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_nobody_expected_is_ours_and_gives_everything_back(
+    client: httpx.AsyncClient, state: IngressState, pools: LocalPools, stream: bool
+) -> None:
+    class Odd:
+        async def generate(self, _: Any) -> Any:
+            raise RuntimeError("sk-secret of whom")
+
+        async def generate_stream(self, _: Any) -> Any:
+            yield b"data: {}\n\n", 1, None
+            raise RuntimeError("sk-secret of whom")
+
+    pools.services["small"] = Odd()
+    use(state, {"name": "slots", "scope": "TENANT", "limit": 1, "window": "10s", "unit": "concurrent_requests"})
+    ask = {"model": "small", "messages": [{"role": "user"}], "stream": stream}
+    reply = await client.post("/v1/chat/completions", json=ask)
+    assert reply.status_code == (200 if stream else 500)
+    last = json.loads(reply.text.strip().split("\n\n")[-1].removeprefix("data: "))
+    assert (last["error"]["code"], "secret" in reply.text) == ("internal_error", False)
+    async with asyncio.timeout(10):
+        while (await client.get("/v1/limits")).json()["windows"][0]["used"]:
+            await asyncio.sleep(0.01)
+
+
+async def test_below_a_prefix(state: IngressState) -> None:
+    use(state)
+    transport = httpx.ASGITransport(create_app(state), root_path="/sluice")
+    async with httpx.AsyncClient(transport=transport, base_url="http://sluice") as client:
+        client.headers["authorization"] = f"Bearer {secret('gus1')}"
+        ask = {"model": "small", "messages": [{"role": "user", "content": "hello"}]}
+        for path, status in (
+            ("/sluice/v1/chat/completions", 200),
+            ("/sluice/v1/chat/completions/x", 404),
+            ("/other/v1/chat/completions", 404),
+        ):
+            assert (await client.post(path, json=ask)).status_code == status, path
+        assert (await client.get("/sluice/v1/models")).status_code == 200

@@ -69,9 +69,12 @@ def drive(
     duration_s: float,
     ending: str = "",
     threads: int = 1,
+    script: Path = SCRIPT,
+    environment: Mapping[str, str] | None = None,
 ) -> Figures:
     """So many clients for so long; wrk knows whole seconds only. With a body each request is a POST of it as JSON,
-    unless `headers` say what else it is. `ending`: of every whole reply."""
+    unless `headers` say what else it is. `ending`: of every whole reply.
+    `script` and `environment`: another one in Lua, built on ours, and what it reads."""
     program = shutil.which("wrk")
     if program is None:
         raise WrkError("there is no wrk on PATH, the client that measures: install it, as with `apt install wrk`")
@@ -84,11 +87,11 @@ def drive(
         f"-d{seconds}s",
         f"--timeout={TIMEOUT_S}s",
     ]
-    command += [f"-s{SCRIPT}", *(f"-H{name}: {value}" for name, value in sent.items()), url]
-    environment = {**os.environ, "BENCH_BODY": body or "", "BENCH_ENDING": ending}
+    command += [f"-s{script}", *(f"-H{name}: {value}" for name, value in sent.items()), url]
+    passed = {**os.environ, **(environment or {}), "BENCH_BODY": body or "", "BENCH_ENDING": ending}
     try:
         ran = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=seconds + TIMEOUT_S + 10, check=False
+            command, env=passed, capture_output=True, text=True, timeout=seconds + TIMEOUT_S + 10, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise WrkError(f"wrk did not end within {error.timeout:g} s: {url}") from error

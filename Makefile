@@ -27,7 +27,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page simulate check format lock clean
+.PHONY: help run page api test test-vllm engines bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,12 @@ check: $(INSTALLED) $(PAGE_PACKAGES) ## formatter, linter and types, as CI runs 
 	@$(BIN)/mypy
 	@$(BIN)/sluice openapi | cmp --silent - frontend/openapi.json || { echo "frontend/openapi.json is stale: make api" >&2; exit 1; }
 	@$(call with_node,$(NPM) run --silent check && $(NPM) run --silent api-check,the page is not checked)
+
+ARGUMENTS ?=
+bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
+	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
+	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)
 
 bench-limiter: $(INSTALLED) ## the limiter side by side with others (minutes; installs them)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock

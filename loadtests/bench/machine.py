@@ -1,38 +1,46 @@
-"""What the figures were taken on, named in every result: ratios carry over to other machines, figures do not."""
+"""Names the machine that something was measured on: without it a figure says nothing."""
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import redis
 
-def machine(*packages: str) -> dict[str, Any]:
-    """Processor, cores, memory in GiB, load average of the last minute before the run, and versions of `packages`."""
+
+def machine(*packages: str, **programs: str) -> dict[str, Any]:
+    """To be asked before anything is measured. `packages`: whose versions matter, besides Python's; `programs`: the
+    versions of what is no Python package, as in `{"redis-server": "7.0.15"}`."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_before": load(),
-        "python": platform.python_version(),
-        **{name: _version(name) for name in packages},
+        "versions": {"Python": platform.python_version(), **programs, **{name: version(name) for name in packages}},
     }
 
 
+def processor() -> str:
+    """What it calls itself."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def redis_version(url: str) -> str:
+    """Of the server there."""
+    with redis.Redis.from_url(url) as client:
+        return str(client.info("server")["redis_version"])
+
+
 def load() -> float:
-    """The load average of the last minute."""
+    """Load average of the last minute."""
     return round(os.getloadavg()[0], 1)
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.machine())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def described(found: dict[str, Any]) -> str:
+    """In words, as tables are headed with it; `load_after` is told where it is known."""
+    after = f" before and {found['load_after']} after" if "load_after" in found else ""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    return f"{found['cores']} cores of {found['processor']}, load average {found['load_before']}{after}, {versions}"

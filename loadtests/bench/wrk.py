@@ -1,87 +1,121 @@
-"""wrk, a load generator in C: so that what is measured is the server and not its client.
+"""Drives HTTP with wrk, a client written in C, so that the client is not the bottleneck.
 
-A client of wrk asks again as soon as it has its whole answer. A streamed answer counts when its last byte is there.
+Each connection asks again as soon as it is answered. What is sent and counted is in `wrk.lua`, beside this file. A
+streamed reply counts when it is whole; requests under way when time is up count nowhere.
 """
 
 import json
+import math
+import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_SCRIPT = """
-wrk.method, wrk.body = "POST", %(body)s
-%(headers)s
-done = function(summary, latency, requests)
-  io.write(string.format(
-    '\\nFIGURES {"requests":%%d,"duration_us":%%d,"p50_us":%%d,"p99_us":%%d,"non_2xx":%%d,"broken":%%d}\\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
-end
-"""
+SCRIPT = Path(__file__).with_suffix(".lua")
+END_OF_STREAM = "data: [DONE]\n\n"
+"""How a whole stream of OpenAI's ends; for `drive(…, ending=…)`."""
+
+TIMEOUT_S = 30
+"""After this a request counts as timed out."""
+
+_MARK = "figures: "
+
+
+class WrkError(Exception):
+    """wrk cannot be run, or said nothing that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one round found."""
+    """What one run of wrk found."""
 
-    requests: int
-    duration_s: float
+    requests_s: float
+    """Replies a second, whatever their status: look at `by_status` too."""
     p50_ms: float
     p99_ms: float
-    non_2xx: int
-    """Answers of 400 and above."""
-    broken: int
-    """Connections that failed, and answers that never came."""
+    """From sending a request to its whole reply."""
+    by_status: dict[int, int]
+    """Replies by HTTP status."""
+    errors: int = 0
+    """Connections that could not be opened or broke, and requests that were not answered within `TIMEOUT_S`."""
+    cut_short: int = 0
+    """Replies with status 200 that do not end as they should."""
+    mean_ms: float = 0.0
+    max_ms: float = 0.0
+    bytes_s: float = 0.0
+    """Received, headers included."""
+    sample: str = ""
+    """Beginning of the first reply with a status of 500 or more: what went wrong."""
 
-    @property
-    def requests_s(self) -> float:
-        return self.requests / self.duration_s
+    def wrong(self, expected: int = 200) -> int:
+        """Requests that did not end with a whole reply of this status."""
+        others = sum(count for status, count in self.by_status.items() if status != expected)
+        return others + self.errors + self.cut_short
+
+    def right_s(self, expected: int = 200) -> float:
+        """Whole replies of this status a second."""
+        replies = sum(self.by_status.values())
+        return self.requests_s * (self.by_status.get(expected, 0) - self.cut_short) / replies if replies else 0.0
 
 
 def drive(
-    url: str, body: str, headers: Mapping[str, str], *, connections: int, duration_s: float, timeout_s: float = 10
+    url: str,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    connections: int,
+    duration_s: float,
+    ending: str = "",
+    threads: int = 1,
+    script: Path = SCRIPT,
+    environment: Mapping[str, str] | None = None,
 ) -> Figures:
-    """Posts `body` to `url` over so many connections for so long.
-
-    Raises `SystemExit` where wrk is not installed, and `RuntimeError` where it does not run.
-    """
-    if shutil.which("wrk") is None:
-        raise SystemExit("wrk is not installed: `apt install wrk` (Debian, Ubuntu) or `brew install wrk`")
-    lines = "\n".join(f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in headers.items())
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "request.lua"
-        script.write_text(_SCRIPT % {"body": _lua(body), "headers": lines})
-        done = subprocess.run(
-            [
-                *("wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{duration_s:g}s"),
-                *("--timeout", f"{timeout_s:g}s", "--script", str(script), url),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=duration_s + timeout_s + 30,
+    """So many clients for so long; wrk knows whole seconds only. With a body each request is a POST of it as JSON,
+    unless `headers` say what else it is. `ending`: of every whole reply.
+    `script` and `environment`: another one in Lua, built on ours, and what it reads."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise WrkError("there is no wrk on PATH, the client that measures: install it, as with `apt install wrk`")
+    seconds = max(1, math.ceil(duration_s))
+    sent = {**({"Content-Type": "application/json"} if body else {}), **(headers or {})}
+    command = [
+        program,
+        f"-t{min(threads, connections)}",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        f"--timeout={TIMEOUT_S}s",
+    ]
+    command += [f"-s{script}", *(f"-H{name}: {value}" for name, value in sent.items()), url]
+    passed = {**os.environ, **(environment or {}), "BENCH_BODY": body or "", "BENCH_ENDING": ending}
+    try:
+        ran = subprocess.run(
+            command, env=passed, capture_output=True, text=True, timeout=seconds + TIMEOUT_S + 10, check=False
         )
-    return parse(done.stdout, done.stderr)
+    except subprocess.TimeoutExpired as error:
+        raise WrkError(f"wrk did not end within {error.timeout:g} s: {url}") from error
+    if ran.returncode != 0:
+        raise WrkError(f"wrk failed on {url} (exit status {ran.returncode}): {(ran.stderr or ran.stdout).strip()}")
+    return parse(ran.stdout)
 
 
-def parse(output: str, errors: str = "") -> Figures:
-    """What `done` of the script wrote."""
-    told = next((line for line in output.splitlines() if line.startswith("FIGURES ")), None)
-    if told is None:
-        raise RuntimeError(f"wrk failed: {(errors or output).strip()[-500:]}")
-    found = json.loads(told.removeprefix("FIGURES "))
+def parse(output: str) -> Figures:
+    """The figures in what wrk printed."""
+    line = next((line for line in output.splitlines() if line.startswith(_MARK)), None)
+    if line is None:
+        raise WrkError(f"wrk printed no figures: {output.strip()[-500:]!r}")
+    found = json.loads(line.removeprefix(_MARK))
+    took_s = found["took_us"] / 1e6
     return Figures(
-        found["requests"],
-        found["duration_us"] / 1e6,
-        found["p50_us"] / 1e3,
-        found["p99_us"] / 1e3,
-        found["non_2xx"],
-        found["broken"],
+        requests_s=found["requests"] / took_s,
+        p50_ms=found["p50_us"] / 1000,
+        p99_ms=found["p99_us"] / 1000,
+        by_status={int(status): count for status, count in sorted(found["by_status"].items())},
+        errors=found["errors"] + found["timeouts"],
+        cut_short=found["cut_short"],
+        mean_ms=found["mean_us"] / 1000,
+        max_ms=found["max_us"] / 1000,
+        bytes_s=found["bytes"] / took_s,
+        sample=found["sample"],
     )
-
-
-def _lua(text: str) -> str:
-    """A literal. Lua knows fewer escapes than JSON, so everything odd is written as decimal bytes."""
-    return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'

@@ -1,62 +1,30 @@
 """Runs everything: `make bench-limiter`. Results go to loadtests/results/limiter.json and docs/benchmarks.md."""
 
 import argparse
-import hashlib
 import json
 import os
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from loadtests.bench.limiter import contestants, logs, measures, plot, report
+from loadtests.bench.limiter import contestants, logs, measures, report
+from loadtests.bench.machine import load, machine
+from loadtests.bench.report.page import write_section
+from loadtests.bench.report.results import ROOT, keep
 from tests.policies.redis_server import RedisServer, binaries
 
 PORT = int(os.environ.get("BENCH_REDIS_PORT", "7831"))
-RESULTS = report.ROOT / "loadtests" / "results" / "limiter.json"
-KEPT_RUNS = 3
-
-
-def machine(server: RedisServer) -> dict[str, Any]:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    with server.sync() as client:
-        redis = client.info("server")["redis_version"]
-    return {
-        "processor": next(models, platform.machine()),
-        "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "redis": redis,
-        "redis_py": version("redis"),
-        "hiredis": version("hiredis"),
-        "limits": version("limits"),
-        "pyrate_limiter": version("pyrate-limiter"),
-        "loop": f"uvloop {version('uvloop')}",
-    }
-
-
-def measured_code() -> str:
-    """Runs are put beside one another only while this is the same."""
-    files = sorted([*(report.ROOT / "policies").rglob("*.py"), *(report.ROOT / "policies").rglob("*.lua")])
-    files += [Path(module.__file__ or "") for module in (contestants, measures, logs)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
-def earlier_runs(same: dict[str, Any]) -> list[dict[str, Any]]:
-    try:
-        runs = json.loads(RESULTS.read_text())["runs"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return [run for run in runs if all(run.get(field) == value for field, value in same.items())][1 - KEPT_RUNS :]
+PACKAGES = ("redis", "hiredis", "limits", "pyrate-limiter", "uvloop")
+MEASURED = (ROOT / "policies", *(Path(module.__file__ or "") for module in (contestants, measures, logs)))
+"""Runs are put beside one another only while what is in these is the same."""
 
 
 def measure(server: RedisServer, options: argparse.Namespace) -> dict[str, Any]:
-    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": machine(server)}
+    with server.sync() as client:
+        on = machine(*PACKAGES, **{"redis-server": client.info("server")["redis_version"]})
+    results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "machine": on}
     start = time.monotonic()
 
     def found(name: str, value: Any) -> None:
@@ -70,32 +38,34 @@ def measure(server: RedisServer, options: argparse.Namespace) -> dict[str, Any]:
     found("longest_us", uvloop.run(logs.longest_calls_us(PORT)))
     found("bytes", uvloop.run(logs.bytes_an_entry(PORT, options.sizes)))
     results["took_s"] = round(time.monotonic() - start, 1)
-    results["machine"]["load_after"] = round(os.getloadavg()[0], 1)
-    return results
+    on["load_after"] = load()
+    read: dict[str, Any] = json.loads(json.dumps(results))  # as whoever reads the file has it: keys are text
+    return read
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few short rounds; keeps nothing")
     parser.add_argument("--rounds", type=int, default=15, help="how often each contestant is measured")
     parser.add_argument("--count", type=int, default=200, help="decisions of one caller in one round")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="entries in a log")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/ as it is")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.count, options.sizes = 3, 50, [1_000, 100_000]
     server = RedisServer(next(iter(binaries().values())), port=PORT).start()
     try:
         results = measure(server, options)
     finally:
         server.close()
     targets = report.targets(results)
-    same = {"code": measured_code(), "processor": results["machine"]["processor"]}
-    this_run = {**same, "targets": {what: figure for what, (figure, _, _) in targets.items()}}
-    results["runs"] = [*earlier_runs(same), this_run]
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    results = json.loads(RESULTS.read_text())  # as whoever reads the file has it: keys are text
-    if not options.no_docs:
-        report.write(results)
-        plot.write(results)
+    if options.quick:
+        results = {**results, "targets": [target.as_json() for target in targets], "runs": []}
+    else:
+        results = keep("limiter", results, targets, MEASURED)
+        if not options.no_docs:
+            write_section("limiter", report.page(results))
+            report.plot(results)
     print("\n" + report.page(results))
 
 

@@ -37,13 +37,21 @@ class Client(User):
 
     def on_start(self) -> None:
         self.current: Run = self.environment.scenario_run  # `play` puts it there
-        self._http = HTTPClient.from_url(
-            str(self.host), concurrency=1, connection_timeout=CONNECT_S, network_timeout=SILENCE_S
-        )
+        self._http = self._connection()
         self._key = self.current.registration.keys[self.tenant]
 
     def on_stop(self) -> None:
         self._http.close()
+
+    def _connection(self) -> HTTPClient:
+        return HTTPClient.from_url(
+            str(self.host), concurrency=1, connection_timeout=CONNECT_S, network_timeout=SILENCE_S
+        )
+
+    def _hang_up(self) -> None:
+        """Closes the connection, whatever is on it; the next request has a new one."""
+        self._http.close()
+        self._http = self._connection()
 
     def sleep_until(self, at_s: float) -> None:
         """Until so many seconds after the run began."""
@@ -80,7 +88,7 @@ class Client(User):
             self._record(outcome._replace(code=CUT), began)
             raise
         except (OSError, HTTPParseError) as error:
-            self._http.close()
+            self._hang_up()
             outcome = outcome._replace(status=NO_REPLY, problem=repr(error))
         return self._record(outcome, began)
 
@@ -116,7 +124,7 @@ class Client(User):
                 first_ms = (time.perf_counter() - began) * 1000
             if leave_after is not None and len(events) >= leave_after:
                 reply.release()
-                self._http.close()
+                self._hang_up()
                 return outcome._replace(code=LEFT, first_ms=first_ms)
         said = read_stream(events)
         return outcome._replace(status=200, first_ms=first_ms, tokens=said.tokens, problem=said.problem)

@@ -94,7 +94,7 @@ class _Worker:
     def _registered(self, environment: Environment, msg: Any, **_: Any) -> None:
         require_loopback(msg.data["host"], msg.data["beyond_loopback"])
         self._run.registration = Registration(**msg.data["registration"])
-        self._run.duration_s = msg.data["duration_s"]
+        self._run.duration_s, self._run.processes = msg.data["duration_s"], msg.data["processes"]
 
     def _taken(self) -> list[list[Any]]:
         taken, self._run.outcomes[:] = [list(each) for each in self._run.outcomes], []
@@ -143,6 +143,7 @@ class _Judge:
             settings = {
                 "registration": asdict(run.registration),
                 "duration_s": run.duration_s,
+                "processes": self._workers,
                 "host": host,
                 "beyond_loopback": self._options.beyond_loopback,
             }

@@ -1,16 +1,20 @@
-"""What scenarios promise, each as a function from the evidence to a verdict. A promise that nothing put to the test is
-not kept: every one of these fails on an empty run."""
+"""What scenarios promise, each as a function from the evidence to a verdict. What was not put to the test is not kept:
+an empty run fails. (`errors_are_exact` alone is about what need not happen.)"""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from loadtests.scenarios.kit.evidence import Evidence
-from loadtests.scenarios.kit.logs import LogCopy, fullest, retry_problem
+from loadtests.scenarios.kit.logs import LogCopy, SeenDenial, fullest, retry_problem
 from loadtests.scenarios.kit.outcomes import LEFT, NO_REPLY, Outcome, percentile, rate_per_s
+from loadtests.scenarios.kit.tenants import Limit
 
 SHOWN = 3
 """How many of many things that are wrong a verdict names."""
+
+ROUNDING_MS = 2
+"""By how much the end of a block may seem to differ: its times are told in parts of a millisecond, and rounded here."""
 
 CUT = "cut"
 """Stands for the error's code where the end of the run cut a request off."""
@@ -42,7 +46,10 @@ def never_over_a_limit(evidence: Evidence) -> Verdict:
     for log in evidence.logs:
         problems += _log_problems(log, evidence)
         most = fullest(log.entries, log.limit.window_ms)
-        shown.append(f"{log.limit.name}: at most {most.held} of {log.limit.limit} in {log.limit.window_s:g} s")
+        reserved = f" ({log.most_used} with what was reserved)" if log.limit.unit.endswith("_tokens") else ""
+        shown.append(
+            f"{log.limit.name}: at most {most.held} of {log.limit.limit} in {log.limit.window_s:g} s{reserved}"
+        )
     if not any(log.entries for log in evidence.logs):
         problems.append("nothing was logged")
     return _verdict("never over a limit, in any window by server time", problems, "; ".join(shown))
@@ -84,32 +91,50 @@ def errors_are_exact(evidence: Evidence) -> Verdict:
     """Every error is well-formed; every 429 of a limit says, to the millisecond, when the log has room."""
     errors = [each for each in evidence.outcomes if each.status >= 400]
     problems = [f"{each.tenant}: {each.problem}" for each in errors if each.problem]
-    entries = {log.limit.name: log.entries for log in evidence.logs}
-    limits = {log.limit.name: log.limit for log in evidence.logs if log.limit.unit == "requests"}
+    logs = {log.limit.name: log for log in evidence.logs if log.limit.unit == "requests"}
     told = {each.id: each for each in errors}
-    checked = 0
-    for denial in evidence.denials:
-        limit, client = limits.get(denial.policy), told.get(denial.id)
-        if limit is None or client is None:
-            continue
+    compared = [denial for denial in evidence.denials if denial.policy in logs and denial.id in told]
+    for denial in compared:
+        client = told[denial.id]
         if (client.policy, client.retry_after_ms) != (denial.policy, denial.retry_after_ms):
             problems.append(
                 f"{denial.id} was told {client.policy}, {client.retry_after_ms} ms; decided was "
                 f"{denial.policy}, {denial.retry_after_ms} ms"
             )
-        blocked = limit.block is not None and denial.retry_after_ms > limit.window_ms
-        if not blocked and evidence.troubles == ():
-            problem = retry_problem(entries[denial.policy], limit, denial)
-            problems += [f"{denial.policy}: {problem}"] if problem else []
-            checked += 1
-    ours = sum(each.policy in limits for each in errors)
-    if ours and not checked:
+    for name, log in logs.items():
+        wrong = _retry_problems(log, [denial for denial in compared if denial.policy == name])
+        problems += [f"{name}: {problem}" for problem in wrong]
+    ours = sum(each.policy in logs for each in errors)
+    if ours and not compared:
         problems.append(f"none of {ours} denials could be compared with the log")
     return _verdict(
         "every error is well-formed, and retry-after is what the log says",
         problems,
-        f"{len(errors)} errors, {checked} retry times exact to the millisecond",
+        f"{len(errors)} errors; {len(compared)} of {ours} denials by requests compared with the log",
     )
+
+
+def _retry_problems(log: LogCopy, denials: Sequence[SeenDenial]) -> Iterable[str]:
+    entries, spans = log.entries, blocks(log.limit, denials)
+    for denial in denials:
+        ends = next((ends for begins, ends in spans if begins <= denial.at_ms < ends), None)
+        if ends is None:
+            problem = retry_problem(entries, log.limit, denial)
+            if problem is not None:
+                yield problem
+        # The process that answers from memory counts from when it asked: it may let go sooner, never later.
+        elif denial.at_ms + denial.retry_after_ms > ends + ROUNDING_MS:
+            yield f"denied at {denial.at_ms} for {denial.retry_after_ms} ms, {ends} is when the block ends"
+
+
+def blocks(limit: Limit, denials: Iterable[SeenDenial]) -> list[tuple[int, int]]:
+    """From when to when the limit's subject was blocked, in ms of the server's time. A block tells itself by the first
+    denial of it: nothing else makes a client wait for longer than the window."""
+    found: list[tuple[int, int]] = []
+    for denial in sorted(denials, key=lambda denial: denial.at_ms):
+        if denial.retry_after_ms > limit.window_ms and (not found or denial.at_ms >= found[-1][1] - ROUNDING_MS):
+            found.append((denial.at_ms, denial.at_ms + denial.retry_after_ms))
+    return found
 
 
 def nothing_fails(*codes: str) -> Promise:
@@ -241,23 +266,17 @@ def blocked(tenant: str, limit_name: str) -> Promise:
 
     def promise(evidence: Evidence) -> Verdict:
         log = next(log for log in evidence.logs if log.limit.name == limit_name)
-        long = [d for d in evidence.denials if d.policy == limit_name and d.retry_after_ms > log.limit.window_ms]
-        spans = [(d.at_ms, d.at_ms + d.retry_after_ms) for d in sorted(long, key=lambda d: d.at_ms)]
-        blocks: list[tuple[int, int]] = []
-        for began, ends in spans:
-            if not blocks or began >= blocks[-1][1]:
-                blocks.append((began, ends))
+        spans = blocks(log.limit, [each for each in evidence.denials if each.policy == limit_name])
         problems = [
             f"logged at {entry.at_ms}, {entry.at_ms - began} ms into a block of {ends - began} ms"
-            for began, ends in blocks
+            for began, ends in spans
             for entry in log.entries
-            if began < entry.at_ms < ends
+            if began < entry.at_ms < ends - ROUNDING_MS
         ]
-        problems += [] if blocks else ["it was never blocked"]
-        denied = sum(each.status == 429 for each in evidence.of(tenant))
-        detail = (
-            f"{len(blocks)} blocks, {denied} requests denied, {sum(e.admitted for e in evidence.of(tenant))} served"
-        )
+        problems += [] if spans else ["it was never blocked"]
+        mine = evidence.of(tenant)
+        denied, served = sum(each.status == 429 for each in mine), sum(each.admitted for each in mine)
+        detail = f"blocked {len(spans)} times, {denied} requests denied, {served} served"
         return _verdict(f"{tenant} is blocked while it does not back off", problems, detail)
 
     return promise

@@ -41,6 +41,8 @@ class Run:
         self.outcomes: list[Outcome] = []
         """Of this process; in a master, of all."""
         self.duration_s = scenario.duration_s
+        self.processes = 1
+        """That send load; each has its share of the clients."""
         self._began = 0.0
 
     def elapsed_s(self) -> float:

@@ -5,6 +5,7 @@ in which something is missing says so itself (`LogCopy.gap`).
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ class Watch:
         for request in frame.get("requests", ()):
             if request["outcome"] == "denied":
                 policy = self._run.short(request["denied_by"])
-                retry_ms = round(request["retry_after_s"] * 1000)
+                retry_ms = math.ceil(round(request["retry_after_s"] * 1000, 3))  # of a block, it has fractions
                 self.denials[request["id"]] = SeenDenial(request["id"], request["at_ms"], str(policy), retry_ms)
 
 

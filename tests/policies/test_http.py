@@ -1,7 +1,7 @@
 import pytest
 
 from policies import Decision, Window
-from policies.http import denial, denying, openai_duration, ratelimit_headers, wait_s
+from policies.http import denial, denying, openai_duration, ratelimit_headers, retry_headers, wait_s
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import gevent
 import httpx
@@ -23,7 +22,7 @@ from loadtests.scenarios.kit.evidence import Evidence
 from loadtests.scenarios.kit.outcomes import Outcome, by_result
 from loadtests.scenarios.kit.report import Report, judged, show, with_verdicts, write
 from loadtests.scenarios.kit.scenario import Run, Scenario
-from loadtests.scenarios.kit.tenants import Admin, Registration, ServerError, registered
+from loadtests.scenarios.kit.tenants import Admin, Registration, ServerError, registered, require_loopback
 from loadtests.scenarios.kit.watching import Watch
 
 DEFAULT_HOST = "http://127.0.0.1:8000"
@@ -54,13 +53,6 @@ def _options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--model", default="", help="which model is asked")
     parser.add_argument("--admin-key", default="sk-demo-admin", env_var="SLUICE_KEY", include_in_web_ui=False)
     parser.add_argument("--reports", default=str(REPORTS), help="the folder into which the report is written as JSON")
-
-
-def require_loopback(host: str, allowed: bool) -> None:
-    """`ServerError` for a host elsewhere, unless that was asked for."""
-    name = urlsplit(host).hostname or ""
-    if not (allowed or name in ("localhost", "::1") or name.startswith("127.")):
-        raise ServerError(f"{host} is not this machine. Load goes there only with --beyond-loopback.")
 
 
 def _set_up(scenario: Scenario, environment: Environment) -> None:

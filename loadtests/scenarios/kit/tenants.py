@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,6 +22,13 @@ ROOMY = 1_000_000
 
 class ServerError(Exception):
     """The server is not one that a scenario can run against; the message says why."""
+
+
+def require_loopback(host: str, allowed: bool) -> None:
+    """`ServerError` for a host elsewhere, unless that was asked for."""
+    name = urlsplit(host).hostname or ""
+    if not (allowed or name in ("localhost", "::1") or name.startswith("127.")):
+        raise ServerError(f"{host} is not this machine. Load goes there only with --beyond-loopback.")
 
 
 @dataclass(frozen=True)

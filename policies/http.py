@@ -31,7 +31,9 @@ def ratelimit_headers(decision: Decision, style: Style) -> Headers:
 
 def retry_headers(retry_after_s: float) -> dict[str, str]:
     """What tells a client when to come back: whole seconds rounded up, exact milliseconds."""
-    headers = {"retry-after": str(math.ceil(retry_after_s)), "retry-after-ms": str(math.ceil(retry_after_s * 1000))}
+    # Rounded first: 2.007 * 1000 is a little more than 2007, and a millisecond more would not be exact.
+    exact_ms = math.ceil(round(retry_after_s * 1000, 3))
+    headers = {"retry-after": str(math.ceil(retry_after_s)), "retry-after-ms": str(exact_ms)}
     if retry_after_s > 60:  # SDKs would sleep that long while a person waits
         headers["x-should-retry"] = "false"
     return headers

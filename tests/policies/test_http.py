@@ -1,7 +1,7 @@
 import pytest
 
 from policies import Decision, Window
-from policies.http import denial, denying, openai_duration, ratelimit_headers, wait_s
+from policies.http import denial, denying, openai_duration, ratelimit_headers, retry_headers, wait_s
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,10 @@ def test_shadow_policies_stay_in_the_shadow() -> None:
 
 def test_no_policies_no_headers() -> None:
     assert headers() == {}
+
+
+@pytest.mark.parametrize("exact_ms", [1, 57, 999, 1000, 2007, 2011, 4901, 59_999, 60_001])
+def test_the_milliseconds_are_exact(exact_ms: int) -> None:
+    headers = retry_headers(exact_ms / 1000)
+    assert headers["retry-after-ms"] == str(exact_ms)
+    assert headers["retry-after"] == str(-(-exact_ms // 1000))

@@ -1,0 +1,172 @@
+"""What one Redis primary carries: the very bytes of decisions, sent over and over from sockets of our own.
+
+Windows of a second, so that in a run as many entries leave as enter. Replies are counted and looked at; Python's own
+part of a decision is spared, so that Redis is the one that is busy.
+"""
+
+import asyncio
+import selectors
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+from redis import Redis as BlockingRedis
+from redis.asyncio import ConnectionPool, Redis
+
+from loadtests.bench.growth.limiter_level import POLICIES, charges
+from loadtests.bench.growth.spread import spreads
+from loadtests.bench.limiter.logs import Recorder
+from policies import Charge, Limiter, RateLimitPolicy
+from policies.entities import Scope, Unit
+
+WINDOW_MS = 1_000
+WARM_S = 1.2
+"""Longer than the window: then entries leave as they enter."""
+
+TRAVEL = {"one at a time": (32, 1), "16 together": (2, 16)}
+"""How decisions travel: connections, and how many decisions one of them sends together. A busy ingress sends many, a
+thousand ingresses send one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a primary spent."""
+
+    decisions_s: float
+    script_us: float
+    """In scripts, each (INFO commandstats)."""
+    cpu_us: float
+    """In all, each: with reading, parsing and writing (INFO cpu, user and system)."""
+    busy: float
+    """Part of one core."""
+
+    def row(self) -> dict[str, float]:
+        return {each: getattr(self, each) for each in ("decisions_s", "script_us", "cpu_us", "busy")}
+
+
+async def recorded(port: int, asked: Sequence[Charge]) -> bytes:
+    """What the limiter sends for a request."""
+    pool = ConnectionPool(Recorder, host="127.0.0.1", port=port)
+    client = Redis(connection_pool=pool)
+    limiter = Limiter(client, deadline_s=30)
+    assert (await limiter.acquire(asked)).allowed  # the script is loaded
+    assert (await limiter.acquire(asked)).allowed
+    command = Recorder.last
+    assert b"EVALSHA" in command
+    await limiter.close()
+    await client.aclose()
+    await pool.disconnect()
+    return command
+
+
+def drive(port: int, command: bytes, connections: int, together: int, seconds: float) -> int:
+    """Sends it all the time, and says how many were answered, all of them admitted."""
+    selector, count = selectors.DefaultSelector(), 0
+    payload = command * together
+    opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
+    for each in opened:
+        selector.register(each, selectors.EVENT_READ, [hiredis.Reader(), together])
+        each.sendall(payload)
+    end = time.perf_counter() + seconds
+    left = connections
+    while left:
+        for key, _ in selector.select(5):
+            reader, _ = key.data
+            connection: Any = key.fileobj
+            reader.feed(connection.recv(1 << 18))
+            while (reply := reader.gets()) is not False:
+                assert reply[0] == 1, reply
+                count += 1
+                key.data[1] -= 1
+            if key.data[1]:
+                continue
+            if time.perf_counter() < end:
+                key.data[1] = together
+                connection.sendall(payload)
+            else:
+                selector.unregister(connection)
+                connection.close()
+                left -= 1
+    return count
+
+
+def measured(port: int, command: bytes, connections: int, together: int, seconds: float) -> Cost:
+    """One round, warmed up."""
+    drive(port, command, connections, together, WARM_S)
+    with BlockingRedis(host="127.0.0.1", port=port) as client:
+        calls, script_us, cpu_s = _spent(client)
+        begun = time.perf_counter()
+        count = drive(port, command, connections, together, seconds)
+        elapsed_s = time.perf_counter() - begun
+        calls_after, script_us_after, cpu_s_after = _spent(client)
+    assert calls_after - calls == count
+    spent_s = cpu_s_after - cpu_s
+    return Cost(count / elapsed_s, (script_us_after - script_us) / count, spent_s / count * 1e6, spent_s / elapsed_s)
+
+
+def _spent(client: BlockingRedis) -> tuple[int, float, float]:
+    script: dict[str, Any] = client.info("commandstats").get("cmdstat_evalsha", {})
+    cpu = client.info("cpu")
+    used_s = cpu["used_cpu_user"] + cpu["used_cpu_sys"]
+    return int(script.get("calls", 0)), float(script.get("usec", 0)), float(used_s)
+
+
+def requests() -> dict[str, list[Charge]]:
+    """What is asked, by name."""
+    asked = {str(count): charges(count, WINDOW_MS) for count in POLICIES}
+    asked["6, tokens"] = [
+        Charge(each.policy.model_copy(update={"unit": Unit.TOTAL_TOKENS}), "acme", 1_500)
+        for each in charges(6, WINDOW_MS)
+    ]
+    return asked
+
+
+def carried(port: int, rounds: int, seconds: float) -> dict[str, dict[str, dict[str, Any]]]:
+    """By windows and by how they travel; all of them take turns."""
+    commands = {name: asyncio.run(recorded(port, asked)) for name, asked in requests().items()}
+    found: dict[str, dict[str, list[dict[str, float]]]] = {name: {way: [] for way in TRAVEL} for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            for way, (connections, together) in TRAVEL.items():
+                found[name][way].append(measured(port, command, connections, together, seconds).row())
+                with BlockingRedis(host="127.0.0.1", port=port) as client:
+                    client.flushall()
+    return {name: {way: spreads(rows) for way, rows in ways.items()} for name, ways in found.items()}
+
+
+async def chat(port: int, count: int = 2_000) -> dict[str, float]:
+    """What a chat request costs a primary from its admission to its settlement, in six windows of which one is of
+    tokens and one of slots: script microseconds and calls of each kind, and all CPU, at 16 requests at a time."""
+    client = Redis(host="127.0.0.1", port=port)
+    limiter = Limiter(client, deadline_s=30)
+    asked = charges(4)
+    tokens = RateLimitPolicy(name="tokens", scope=Scope.TENANT, unit=Unit.TOTAL_TOKENS, limit=10**9, window=60_000)
+    slots = RateLimitPolicy(name="slots", scope=Scope.USER_MODEL, unit=Unit.CONCURRENT_REQUESTS, limit=10**6)
+    asked += [Charge(tokens, "acme", 1_500), Charge(slots, "acme")]
+
+    async def caller(requests: int) -> None:
+        for _ in range(requests):
+            decision = await limiter.acquire(asked)
+            assert decision.allowed
+            await limiter.settle(decision, {Unit.TOTAL_TOKENS: 400})
+
+    async def spent() -> tuple[int, float, float]:
+        script, cpu = (await client.info("commandstats")).get("cmdstat_evalsha", {}), await client.info("cpu")
+        return script.get("calls", 0), script.get("usec", 0), cpu["used_cpu_user"] + cpu["used_cpu_sys"]
+
+    await caller(200)
+    calls, script_us, cpu_s = await spent()
+    await asyncio.gather(*(caller(count // 16) for _ in range(16)))
+    calls_after, script_us_after, cpu_s_after = await spent()
+    await limiter.close()
+    await client.flushall()
+    await client.aclose()
+    ran = count // 16 * 16
+    return {
+        "scripts": round((calls_after - calls) / ran, 2),
+        "script_us": round((script_us_after - script_us) / ran, 1),
+        "cpu_us": round((cpu_s_after - cpu_s) / ran * 1e6, 1),
+    }

@@ -9,7 +9,7 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import hiredis
@@ -42,9 +42,9 @@ class Cost:
     """In all, each: with reading, parsing and writing (INFO cpu, user and system)."""
     busy: float
     """Part of one core."""
-
-    def row(self) -> dict[str, float]:
-        return {each: getattr(self, each) for each in ("decisions_s", "script_us", "cpu_us", "busy")}
+    in_bytes: float
+    out_bytes: float
+    """What travels to it and from it, each."""
 
 
 async def recorded(port: int, asked: Sequence[Charge]) -> bytes:
@@ -97,21 +97,27 @@ def measured(port: int, command: bytes, connections: int, together: int, seconds
     """One round, warmed up."""
     drive(port, command, connections, together, WARM_S)
     with BlockingRedis(host="127.0.0.1", port=port) as client:
-        calls, script_us, cpu_s = _spent(client)
-        begun = time.perf_counter()
+        before, begun = _spent(client), time.perf_counter()
         count = drive(port, command, connections, together, seconds)
-        elapsed_s = time.perf_counter() - begun
-        calls_after, script_us_after, cpu_s_after = _spent(client)
-    assert calls_after - calls == count
-    spent_s = cpu_s_after - cpu_s
-    return Cost(count / elapsed_s, (script_us_after - script_us) / count, spent_s / count * 1e6, spent_s / elapsed_s)
+        elapsed_s, after = time.perf_counter() - begun, _spent(client)
+    calls, script_us, cpu_s, in_bytes, out_bytes = (b - a for a, b in zip(before, after, strict=True))
+    assert calls == count
+    return Cost(
+        count / elapsed_s,
+        script_us / count,
+        cpu_s / count * 1e6,
+        cpu_s / elapsed_s,
+        in_bytes / count,
+        out_bytes / count,
+    )
 
 
-def _spent(client: BlockingRedis) -> tuple[int, float, float]:
+def _spent(client: BlockingRedis) -> tuple[float, ...]:
     script: dict[str, Any] = client.info("commandstats").get("cmdstat_evalsha", {})
-    cpu = client.info("cpu")
+    cpu, stats = client.info("cpu"), client.info("stats")
     used_s = cpu["used_cpu_user"] + cpu["used_cpu_sys"]
-    return int(script.get("calls", 0)), float(script.get("usec", 0)), float(used_s)
+    travelled = stats["total_net_input_bytes"], stats["total_net_output_bytes"]
+    return script.get("calls", 0), script.get("usec", 0), used_s, *travelled
 
 
 def requests() -> dict[str, list[Charge]]:
@@ -131,7 +137,7 @@ def carried(port: int, rounds: int, seconds: float) -> dict[str, dict[str, dict[
     for _ in range(rounds):
         for name, command in commands.items():
             for way, (connections, together) in TRAVEL.items():
-                found[name][way].append(measured(port, command, connections, together, seconds).row())
+                found[name][way].append(asdict(measured(port, command, connections, together, seconds)))
                 with BlockingRedis(host="127.0.0.1", port=port) as client:
                     client.flushall()
     return {name: {way: spreads(rows) for way, rows in ways.items()} for name, ways in found.items()}

@@ -1,7 +1,8 @@
 """What splitting a GLOBAL window costs in exactness: simulated with the real choice of parts (`policies.shards`).
 
-Requests arrive at random at some processes; each asks the part that its process chooses, and the process learns from the
-answer. Beside it, one whole window gets the same requests. Every part is exact, so the split window never admits more.
+Requests arrive at random at some processes; each asks the part that its process chooses, and the process learns from
+the answer. Beside it, one whole window gets the same requests. Every part is exact, so the split window never admits
+more.
 """
 
 import random

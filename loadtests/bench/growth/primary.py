@@ -19,8 +19,8 @@ from redis.asyncio import ConnectionPool, Redis
 from loadtests.bench.growth.limiter_level import POLICIES, charges
 from loadtests.bench.growth.spread import spreads
 from loadtests.bench.limiter.logs import Recorder
-from policies import Charge, Limiter, RateLimitPolicy
-from policies.entities import Scope, Unit
+from policies import Charge, Limiter
+from policies.entities import Unit
 
 WINDOW_MS = 1_000
 WARM_S = 1.2
@@ -141,38 +141,3 @@ def carried(port: int, rounds: int, seconds: float) -> dict[str, dict[str, dict[
                 with BlockingRedis(host="127.0.0.1", port=port) as client:
                     client.flushall()
     return {name: {way: spreads(rows) for way, rows in ways.items()} for name, ways in found.items()}
-
-
-async def chat(port: int, count: int = 2_000) -> dict[str, float]:
-    """What a chat request costs a primary from its admission to its settlement, in six windows of which one is of
-    tokens and one of slots: script microseconds and calls of each kind, and all CPU, at 16 requests at a time."""
-    client = Redis(host="127.0.0.1", port=port)
-    limiter = Limiter(client, deadline_s=30)
-    asked = charges(4)
-    tokens = RateLimitPolicy(name="tokens", scope=Scope.TENANT, unit=Unit.TOTAL_TOKENS, limit=10**9, window=60_000)
-    slots = RateLimitPolicy(name="slots", scope=Scope.USER_MODEL, unit=Unit.CONCURRENT_REQUESTS, limit=10**6)
-    asked += [Charge(tokens, "acme", 1_500), Charge(slots, "acme")]
-
-    async def caller(requests: int) -> None:
-        for _ in range(requests):
-            decision = await limiter.acquire(asked)
-            assert decision.allowed
-            await limiter.settle(decision, {Unit.TOTAL_TOKENS: 400})
-
-    async def spent() -> tuple[int, float, float]:
-        script, cpu = (await client.info("commandstats")).get("cmdstat_evalsha", {}), await client.info("cpu")
-        return script.get("calls", 0), script.get("usec", 0), cpu["used_cpu_user"] + cpu["used_cpu_sys"]
-
-    await caller(200)
-    calls, script_us, cpu_s = await spent()
-    await asyncio.gather(*(caller(count // 16) for _ in range(16)))
-    calls_after, script_us_after, cpu_s_after = await spent()
-    await limiter.close()
-    await client.flushall()
-    await client.aclose()
-    ran = count // 16 * 16
-    return {
-        "scripts": round((calls_after - calls) / ran, 2),
-        "script_us": round((script_us_after - script_us) / ran, 1),
-        "cpu_us": round((cpu_s_after - cpu_s) / ran * 1e6, 1),
-    }

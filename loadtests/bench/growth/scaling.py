@@ -13,13 +13,13 @@ from loadtests.bench.growth.arithmetic import (
     RATES,
     WINDOW_S,
     WINDOWS,
-    Costs,
     carries,
     costs_of,
     ends,
     needs,
 )
 from loadtests.bench.growth.sections import filled, number, table, told
+from loadtests.bench.machine import described
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "scaling.md"
@@ -159,8 +159,8 @@ def _router(results: Results) -> str:
     in_ray = results["router_in_ray"]
     return (
         f"{table(header, rows)}\n\nThe same through Ray, measured on the router's replica with "
-        f"{in_ray['ingresses']} ingress replicas: {told(in_ray['contended']['start_us'])} µs for a start that had to wait "
-        f"({told(in_ray['contended']['starts_s'])} a second), and {told(in_ray['idle']['call_us'])} µs for each "
+        f"{in_ray['ingresses']} ingress replicas: {told(in_ray['contended']['start_us'])} µs for a start that had to "
+        f"wait ({told(in_ray['contended']['starts_s'])} a second), and {told(in_ray['idle']['call_us'])} µs for each "
         f"ingress and second in which nothing happens."
     )
 
@@ -168,8 +168,8 @@ def _router(results: Results) -> str:
 def _machine(results: Results) -> str:
     machine = results["machine"]
     return (
-        f"Measured {results['date']} on {machine['cores']} cores of {machine['processor']}, Python {machine['python']}, "
-        f"Redis {machine['redis']}. Planned with {FULL:.0%} of a core, {WINDOWS} windows of {WINDOW_S} s a request."
+        f"Measured {results['date']}: {described(machine)}. Planned with {FULL:.0%} of a core, {WINDOWS} windows of "
+        f"{WINDOW_S} s a request."
     )
 
 

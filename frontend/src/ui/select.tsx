@@ -40,6 +40,10 @@ export function Select({ label, value, onChange, options, className, disabled = 
         <Base.Positioner className="z-50" sideOffset={4} alignItemWithTrigger={false}>
           <Base.Popup
             finalFocus={(closed) => closed === "keyboard"} // else the next shortcut would choose by its first letter
+            onKeyDown={(event) => {
+              // Nor may it while the list, which still has the focus, is on its way out.
+              if (event.currentTarget.hasAttribute("data-closed")) event.preventBaseUIHandler();
+            }}
             className="max-h-80 min-w-(--anchor-width) overflow-auto rounded-md border border-line-strong bg-panel p-1 shadow-lg"
           >
             {options.map((option) => (

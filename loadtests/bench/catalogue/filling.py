@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from policies.catalogue import Actor
 from policies.catalogue.kinds import Kind, name_of
@@ -26,7 +26,12 @@ def policy(name: str, scope: str, limit: int, **match: str) -> RateLimitPolicy:
     return RateLimitPolicy.model_validate(fields)
 
 
-def entities(keys: int, policies: int) -> Iterator[Entity]:
+def made_up_sha256(number: int) -> str:
+    """Of no key at all: for those who only look keys up."""
+    return f"{number:064x}"
+
+
+def entities(keys: int, policies: int, key_sha256: Callable[[int], str] = made_up_sha256) -> Iterator[Entity]:
     """Policies: one for everybody, one for each model, the others for one tenant each."""
     users = max(1, keys // KEYS_PER_USER)
     tenants = max(1, users // USERS_PER_TENANT)
@@ -38,7 +43,7 @@ def entities(keys: int, policies: int) -> Iterator[Entity]:
     for n in range(20):
         yield Model(name=f"m{n}", tier="t0")
     for n in range(keys):
-        yield ApiKey(id=key_id(n), user=f"user{n % users}", sha256=f"{n:064x}")
+        yield ApiKey(id=key_id(n), user=f"user{n % users}", sha256=key_sha256(n))
     for n in range(policies):
         if n == 0:
             yield policy("everyone", "GLOBAL", 10**9)
@@ -48,11 +53,13 @@ def entities(keys: int, policies: int) -> Iterator[Entity]:
             yield policy(f"p{n}", "TENANT", 10**6 + n, tenant=f"tenant{n % tenants}")
 
 
-async def fill(store: CatalogueStore, keys: int, policies: int) -> int:
+async def fill(
+    store: CatalogueStore, keys: int, policies: int, key_sha256: Callable[[int], str] = made_up_sha256
+) -> int:
     """Writes it all; how many entities that were."""
     batch: list[list[bytes]] = []
     written_so_far = 0
-    for entity in entities(keys, policies):
+    for entity in entities(keys, policies, key_sha256):
         kind = next(kind for kind in Kind if kind.entity is type(entity))
         batch.append(written("create", kind, name_of(entity), None, entity, ()))
         if len(batch) == AT_ONCE:

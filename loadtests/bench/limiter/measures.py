@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
@@ -34,25 +35,12 @@ Row = dict[str, float]
 
 
 async def compare(port: int, scopes: int, rounds: int, count: int) -> dict[str, dict[str, Any]]:
-    """Every contestant once a round, so that whatever else the machine does meets all of them; medians over rounds.
-
-    Also each round's ratios, which compare what was measured within a second or two.
-    """
+    """Medians of every contestant, and of each round's ratios, which compare what was measured within a second or
+    two."""
     client = Redis(host="127.0.0.1", port=port)
-    found: dict[str, list[Row]] = defaultdict(list)
-    latencies: dict[str, list[float]] = defaultdict(list)
     async with contestants(port, scopes) as everyone:
-        for number in range(rounds):
-            await client.flushall()
-            # Forwards and backwards in turn, so that nobody always follows the same neighbour.
-            for contestant in everyone[:: 1 if number % 2 == 0 else -1]:
-                row, took = await _measure(client, contestant, count)
-                found[contestant.name].append(row)
-                latencies[contestant.name] += took
+        found, rows = await in_turns(client, everyone, rounds, count, before_each_round=client.flushall)
     await client.aclose()
-    rows = {contestant.name: _medians(found[contestant.name]) for contestant in everyone}
-    for name, row in rows.items():
-        row["p99_us"] = round(sorted(latencies[name])[int(len(latencies[name]) * 0.99)], 2)  # of all rounds together
     ratios = {
         "p50_to_empty_driver": _ratio(found[OURS], found[EMPTY_DRIVER], "p50_us"),
         "p50_to_empty_store": _ratio(found[OURS], found[EMPTY_STORE], "p50_us"),
@@ -61,6 +49,31 @@ async def compare(port: int, scopes: int, rounds: int, count: int) -> dict[str, 
         "decisions_to_limits_asyncio": _ratio(found[OURS], found[LIMITS_ASYNCIO], "decisions_s_at_64"),
     }
     return {"rows": rows, "ratios": ratios}
+
+
+async def in_turns(
+    client: Redis,
+    everyone: Sequence[Contestant],
+    rounds: int,
+    count: int,
+    before_each_round: Callable[[], Awaitable[Any]] | None = None,
+) -> tuple[dict[str, list[Row]], dict[str, Row]]:
+    """Every contestant once a round, so that whatever else the machine does meets all of them. Each one's rounds, and
+    their medians (p99: of the calls of all rounds together)."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    latencies: dict[str, list[float]] = defaultdict(list)
+    for number in range(rounds):
+        if before_each_round is not None:
+            await before_each_round()
+        # Forwards and backwards in turn, so that nobody always follows the same neighbour.
+        for contestant in everyone[:: 1 if number % 2 == 0 else -1]:
+            row, took = await _measure(client, contestant, count)
+            found[contestant.name].append(row)
+            latencies[contestant.name] += took
+    rows = {contestant.name: _medians(found[contestant.name]) for contestant in everyone}
+    for name, row in rows.items():
+        row["p99_us"] = round(sorted(latencies[name])[int(len(latencies[name]) * 0.99)], 2)
+    return found, rows
 
 
 def _medians(rows: list[Row]) -> Row:

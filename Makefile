@@ -27,7 +27,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page simulate check format lock clean
+.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -119,6 +119,9 @@ bench-page: $(INSTALLED) page ## the page under 20,000 requests a minute, beside
 
 load: $(INSTALLED) ## a load test: SCENARIO=edge_burst, without it a list; HOST=http://127.0.0.1:8000 or HOST=own
 	@$(BIN)/python -m loadtests.scenarios $(SCENARIO) $(if $(HOST),--host $(HOST)) $(ARGS)
+
+soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
+	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

@@ -1,0 +1,70 @@
+"""What the soak makes of what it saw."""
+
+from typing import Any
+
+import pytest
+
+from loadtests.bench.wrk import Figures
+from loadtests.soak.report import failures, grows, growth
+from loadtests.soak.samples import Sample, slope_mib_h
+from loadtests.soak.traffic import CLIENTS, pause_for
+
+
+def seen(minute: float, **memory_mib: float) -> Sample:
+    same = dict.fromkeys(memory_mib, 10)
+    return Sample(60 * minute, dict(memory_mib), same, same)
+
+
+def test_a_slope_is_per_hour_and_ignores_the_warm_up() -> None:
+    samples = [seen(minute, Ingress=80 if minute < 10 else 100 + minute / 10) for minute in range(31)]
+    assert slope_mib_h(samples, "Ingress", 600) == pytest.approx(6)
+    found = growth(samples)["Ingress"]
+    assert (found["warm_mib"], found["last_mib"]) == (101, 103)
+    assert found["slope_mib_h"] == pytest.approx(6)
+    assert grows(found)
+
+
+@pytest.mark.parametrize(
+    ("warm", "slope", "verdict"), [(50, 1.9, False), (50, 2.1, True), (500, 9, False), (500, 11, True)]
+)
+def test_what_grows(warm: float, slope: float, verdict: bool) -> None:
+    assert grows({"warm_mib": warm, "slope_mib_h": slope}) is verdict
+
+
+def whole(**changed: Any) -> dict[str, Any]:
+    flat = {"warm_mib": 100.0, "slope_mib_h": 0.1}
+    return {
+        "growth": {"Ingress": flat, "raylet": flat},
+        "leftovers": [{"what": "slots in use", "found": 0, "gone": True}],
+        "by_status": {"200": 10, "429": 3},
+        "errors": 0,
+        **changed,
+    }
+
+
+def test_all_is_well() -> None:
+    assert failures(whole()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"growth": {"Ingress": {"warm_mib": 100.0, "slope_mib_h": 30.0}}}, "Ingress grows by 30 MiB an hour"),
+        ({"leftovers": [{"what": "slots in use", "found": 2, "gone": False}]}, "left behind: slots in use: 2"),
+        ({"by_status": {"200": 10, "503": 1}}, "replies other than 200 and 429"),
+        ({"errors": 4}, "broken connections: 4"),
+    ],
+)
+def test_each_broken_promise_is_said(changed: dict[str, Any], said: str) -> None:
+    [sentence] = failures(whole(**changed))
+    assert said in sentence
+
+
+def test_the_pause_comes_to_the_rate() -> None:
+    reply_ms, rate_s, pause_ms = 20.0, 400.0, 0.0
+    for _ in range(3):  # replies that take as long at every pace
+        turn_ms = pause_ms + reply_ms
+        figures = Figures(CLIENTS / turn_ms * 1000, reply_ms, reply_ms, {200: 1})
+        pause_ms = pause_for(rate_s, figures, pause_ms)
+    assert CLIENTS / (pause_ms + reply_ms) * 1000 == pytest.approx(rate_s)
+    assert pause_for(10_000, Figures(100, 20, 20, {200: 1}), 0) == 0

@@ -1,5 +1,5 @@
 import { type FormEvent, useState } from "react";
-import { useFeedState } from "@/live/store";
+import { feed, useFeedState } from "@/live/store";
 import { Button } from "@/ui/button";
 import { Field, Input } from "@/ui/field";
 import { Panel } from "@/ui/panel";
@@ -12,7 +12,9 @@ export function SignIn() {
   const [key, setKey] = useState("");
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (key.trim()) signIn(key);
+    if (!key.trim()) return;
+    signIn(key);
+    feed.again(); // the same key as before is no other key to follow
   };
   return (
     <Panel title="Show a key" className="mx-auto mt-12 max-w-xl">

@@ -5,6 +5,8 @@ export interface Shortcut {
   key: string;
   does: string;
   run: () => void;
+  /** Whether it goes on while the key is held down. */
+  repeats: boolean;
 }
 
 const shortcuts = new Map<string, Shortcut>();
@@ -15,16 +17,16 @@ export function shortcutsNow(): Shortcut[] {
 }
 
 /** While the component is shown, this key does that. `key` is what `KeyboardEvent.key` says, in lower case. */
-export function useShortcut(key: string, does: string, run: () => void): void {
+export function useShortcut(key: string, does: string, run: () => void, repeats = false): void {
   const latest = useRef(run);
   latest.current = run;
   useEffect(() => {
-    const shortcut = { key, does, run: () => latest.current() };
+    const shortcut = { key, does, run: () => latest.current(), repeats };
     shortcuts.set(key, shortcut);
     return () => {
       if (shortcuts.get(key) === shortcut) shortcuts.delete(key);
     };
-  }, [key, does]);
+  }, [key, does, repeats]);
 }
 
 /** What takes the keyboard while it is open. Toasts, which are dialogs too but not modal, do not; nor does what is just closing. */
@@ -38,7 +40,7 @@ export function handleShortcut(event: KeyboardEvent): void {
   const shortcut = shortcuts.get(event.key.toLowerCase());
   if (!shortcut) return;
   event.preventDefault();
-  shortcut.run();
+  if (!event.repeat || shortcut.repeats) shortcut.run();
 }
 
 function typing(target: EventTarget | null): boolean {

@@ -38,7 +38,7 @@ class Stream {
 
 let streams: Stream[];
 /** What the server answers instead of a stream, by path; a status or no answer at all. */
-let refusals: Map<string, number | "unreachable">;
+let refusals: Map<string, number | "unreachable" | "no server behind the proxy">;
 
 function last(): Stream {
   const stream = streams.at(-1);
@@ -63,7 +63,9 @@ beforeEach(() => {
     streams.push(new Stream(url, new Headers(init.headers).get("authorization"), init.signal as AbortSignal));
     const refusal = refusals.get(url.split("?")[0] ?? "");
     if (refusal === "unreachable") throw new TypeError("Failed to fetch");
-    if (refusal) return new Response(JSON.stringify({ error: { message: `No: ${refusal}.` } }), { status: refusal });
+    if (refusal === "no server behind the proxy") return new Response("Path '/admin/live' not found.", { status: 404 });
+    const error = { message: `No: ${refusal}.`, code: "the_servers_own" };
+    if (refusal) return new Response(JSON.stringify({ error }), { status: refusal });
     return last().response;
   });
 });
@@ -206,6 +208,61 @@ test("a window that does not exist (any more) is let go; everything else is show
   expect(streams.map((stream) => stream.url)).toEqual(["/admin/live", "/admin/live?policy=gone&subject=x", "/admin/live"]); // biome-ignore format: a list
   await last().send("hello", aHello());
   expect([feed.state.is, feed.watching]).toEqual(["live", null]);
+});
+
+test("a window that the server did not know is not offered again for a minute, or until another key is shown", async () => {
+  const { feed, model } = aFeed();
+  feed.use("sk-admin");
+  await last().send("hello", aHello());
+  await last().send("frame", aFrame({ windows: [aWindow({ policy: "gone", subject: "x" })] }));
+  refusals.set("/admin/live", 404);
+  feed.watch({ policy: "gone", subject: "x" });
+  refusals.clear();
+  await settled();
+  const gone = { policy: "gone", subject: "x" };
+  expect([feed.isUnknown(gone), feed.isUnknown(aWindow()), model.windows.size]).toEqual([true, false, 0]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(feed.isUnknown(gone)).toBe(false);
+  refusals.set("/admin/live", 404);
+  feed.watch(gone);
+  refusals.clear();
+  await settled();
+  expect(feed.isUnknown(gone)).toBe(true);
+  feed.use("sk-other");
+  expect(feed.isUnknown(gone)).toBe(false);
+});
+
+test("while a proxy has no server behind it, it is asked again, for the same window", async () => {
+  const { feed } = aFeed();
+  feed.use("sk-admin");
+  feed.watch({ policy: "key-burst", subject: "demo-batch" });
+  await last().send("hello", aHello());
+  refusals.set("/admin/live", "no server behind the proxy");
+  await last().close();
+  await vi.advanceTimersByTimeAsync(500);
+  await settled();
+  expect(feed.state).toMatchObject({ is: "away", why: "Path '/admin/live' not found." });
+  refusals.clear();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await last().send("hello", aHello());
+  expect([feed.state.is, last().url]).toEqual(["live", "/admin/live?policy=key-burst&subject=demo-batch"]);
+});
+
+test("what no header can carry is refused here; a refused key can be shown again", async () => {
+  const { feed } = aFeed();
+  feed.use("sk-Ab3d-••••••");
+  expect(feed.state).toMatchObject({ is: "refused", why: "This is no key: keys have only letters, digits, - and _." });
+  expect(streams).toEqual([]);
+  refusals.set("/admin/live", 401);
+  feed.use("sk-late");
+  await settled();
+  expect(feed.state.is).toBe("refused");
+  refusals.clear();
+  feed.use("sk-late");
+  expect(streams).toHaveLength(1);
+  feed.again();
+  await last().send("hello", aHello());
+  expect(feed.state.is).toBe("live");
 });
 
 test("another key forgets what the one before was shown; none ends it", async () => {

@@ -1,7 +1,7 @@
 /** Keeps the live feed open: connects, connects again when it breaks, and says how it stands. */
 import { ApiError } from "@/api/errors";
 import type { LiveEnd, LiveFrame, LiveHello } from "@/api/types";
-import type { LiveModel } from "./model";
+import { type LiveModel, windowKey } from "./model";
 import { events } from "./sse";
 
 export interface Watched {
@@ -24,7 +24,13 @@ const LONGEST_RETRY_MS = 5_000;
 /** A stream that says nothing for so long is broken: the server says something every second. */
 const SILENT_MS = 5_000;
 
+/** Whoever lists windows has heard by then that one is gone; and one of its name may be made anew. */
+const UNKNOWN_MS = 60_000;
+
 class Silence extends Error {}
+
+/** What a header can carry; a key has nothing else. */
+const SENDABLE = /^[\x21-\x7e]+$/;
 
 export class Feed {
   state: FeedState = { is: "idle" };
@@ -34,6 +40,8 @@ export class Feed {
   private retryMs = FIRST_RETRY_MS;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private everybody = true;
+  /** When the server said that it knows no such window, by `windowKey`. */
+  private unknown = new Map<string, number>();
 
   /** `changed` is called whenever the model or the state is not what it was. */
   constructor(
@@ -46,12 +54,23 @@ export class Feed {
     if (key === this.key) return;
     this.key = key;
     this.everybody = true;
+    this.unknown.clear();
     this.model.clear();
     this.restart();
   }
 
   get watching(): Watched | null {
     return this.watched;
+  }
+
+  /** Shows the key again that was refused: it may be known by now. */
+  again(): void {
+    if (this.state.is === "refused") this.restart();
+  }
+
+  /** Whether the server has said of late that it knows no such window: it is not worth being chosen again. */
+  isUnknown(window: Watched): boolean {
+    return performance.now() - (this.unknown.get(windowKey(window)) ?? Number.NEGATIVE_INFINITY) < UNKNOWN_MS;
   }
 
   /** Follows this window's log from now on; where the server does not know it (any more), none. */
@@ -77,6 +96,11 @@ export class Feed {
 
   private restart(): void {
     this.retryMs = FIRST_RETRY_MS;
+    if (this.key && !SENDABLE.test(this.key)) {
+      const why = "This is no key: keys have only letters, digits, - and _.";
+      this.stop({ is: "refused", why, status: 401 });
+      return;
+    }
     this.stop({ is: this.key ? "connecting" : "idle" });
     if (this.key) void this.run();
   }
@@ -101,14 +125,18 @@ export class Feed {
       if (this.running === controller) this.away(why);
     } catch (error) {
       if (this.running !== controller) return;
-      if (error instanceof ApiError && error.status === 403 && this.everybody) {
+      // What has no code is not our server's word: a proxy answers 404 while there is no server behind it.
+      const status = error instanceof ApiError && error.body.code !== undefined ? error.status : null;
+      if (status === 403 && this.everybody) {
         this.everybody = false; // this key may see its own tenant's share
         this.restart();
-      } else if (error instanceof ApiError && (error.status === 404 || error.status === 422) && this.watched) {
+      } else if ((status === 404 || status === 422) && this.watched) {
+        this.unknown.set(windowKey(this.watched), performance.now());
+        this.model.windows.delete(windowKey(this.watched));
         this.watched = null; // its policy is gone, or this key may not see it: everything else still can be shown
         this.restart();
-      } else if (error instanceof ApiError && error.status < 500 && error.status !== 429) {
-        this.stop({ is: "refused", why: error.message, status: error.status });
+      } else if (error instanceof ApiError && (status === 401 || status === 403)) {
+        this.stop({ is: "refused", why: error.message, status });
       } else {
         const said = error instanceof ApiError || error instanceof Silence;
         this.away(said ? error.message : "The server cannot be reached.");

@@ -102,6 +102,25 @@ test("watches the demo's standard key by itself, once the feed is there", async 
   expect(asked.some((url) => url.includes("demo-admin"))).toBe(false);
 });
 
+test("a window that is gone is let go for the next best, and offered no more", async () => {
+  shown();
+  act(() => {
+    model.begin(aHello({ at_ms: NOW }));
+    changed();
+  });
+  await waitFor(() => expect(feed.watching).toEqual({ policy: "key-burst", subject: "demo-standard" }));
+  vi.spyOn(feed, "isUnknown").mockImplementation(({ policy }) => policy === "key-burst");
+  act(() => {
+    feed.watch(null);
+    changed();
+  });
+  await waitFor(() => expect(feed.watching).toEqual({ policy: "standard-rate", subject: "globex" }));
+  await userEvent.click(screen.getByRole("combobox", { name: "The window to watch" }));
+  expect((await screen.findAllByRole("option")).map((option) => option.textContent)).toEqual([
+    expect.stringMatching(/^standard-rate/),
+  ]);
+});
+
 test("says in large type what is used and when there is room, and how it stands as text", () => {
   model.begin(aHello({ at_ms: NOW, watching: aWindow() }));
   shown();

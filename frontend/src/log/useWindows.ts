@@ -33,14 +33,20 @@ export function useWindows(): WindowOption[] {
     enabled: listening,
     refetchInterval: ASKED_AGAIN_MS,
   });
+  const watching = useLiveValue(() => feed.watching !== null);
   const preferred = keys?.find((key) => key.band === FIRST_BAND)?.id ?? null;
   useEffect(() => {
-    if (feed.watching || !isFetched) return;
-    const best = heard > 0 || data ? bestOf([...(data ?? []), ...model.windows.values()], preferred) : null;
+    if (watching || !isFetched) return;
+    const best = heard > 0 || data ? bestOf(knownOf(data), preferred) : null;
     if (best) feed.watch({ policy: best.policy, subject: best.subject });
-  }, [data, isFetched, heard, preferred]);
+  }, [data, isFetched, heard, preferred, watching]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the map changes in place; how many it holds tells of others
-  return useMemo(() => optionsOf(data ?? [], model.windows.values()), [data, heard]);
+  return useMemo(() => optionsOf(knownOf(data)), [data, heard, watching]);
+}
+
+/** What was asked for and what the feed has told, but for what the server did not know any more. */
+function knownOf(data: readonly WindowNow[] | undefined): WindowNow[] {
+  return [...(data ?? []), ...model.windows.values()].filter((window) => !feed.isUnknown(window));
 }
 
 /** Every window in use, and all those of the demo's keys, empty ones too. */

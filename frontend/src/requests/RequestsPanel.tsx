@@ -44,8 +44,8 @@ export function RequestsPanel() {
     setAt(next.id);
     held.place.current?.querySelector<HTMLElement>(`[data-request="${CSS.escape(next.id)}"]`)?.focus();
   };
-  useShortcut("j", "Go to the next request in the table", () => move(1));
-  useShortcut("k", "Go to the previous request in the table", () => move(-1));
+  useShortcut("j", "Go to the next request in the table", () => move(1), true);
+  useShortcut("k", "Go to the previous request in the table", () => move(-1), true);
 
   return (
     <Panel

@@ -63,11 +63,30 @@ test("not connected: in how many seconds it is tried again, and why", () => {
   expect(screen.getByRole("status")).toHaveTextContent("Connecting");
 });
 
-test("a refused key is said to be refused, and there is nothing to pause", () => {
+test("it counts down although the server's time was never heard", async () => {
+  vi.useFakeTimers();
+  render(<StatusBar />);
+  becomes({ is: "away", why: "No.", retryInMs: 4_000, retryAt: performance.now() + 4_000 });
+  await act(() => vi.advanceTimersByTimeAsync(2_500));
+  expect(screen.getByRole("status")).toHaveTextContent("Not connected, again in 2 s");
+  await act(() => vi.advanceTimersByTimeAsync(2_000));
+  expect(screen.getByRole("status")).toHaveTextContent("Not connected, trying");
+  vi.useRealTimers();
+});
+
+test("a refused key is said to be refused, and there is nothing to pause, by the key P neither", async () => {
+  document.addEventListener("keydown", handleShortcut);
   render(<StatusBar />);
   becomes({ is: "refused", why: "No.", status: 401 });
   expect(screen.getByRole("status")).toHaveTextContent("Key refused");
   expect(screen.queryByRole("button", { name: "Pause" })).not.toBeInTheDocument();
+  await userEvent.keyboard("p");
+  expect(feed.state.is).toBe("refused");
+  useSession.setState({ key: "" });
+  becomes({ is: "idle" });
+  await userEvent.keyboard("p");
+  expect(feed.state.is).toBe("idle");
+  document.removeEventListener("keydown", handleShortcut);
 });
 
 test("paused and resumed by the button, and by the key P", async () => {

@@ -1,5 +1,5 @@
 import { CircleAlert, CircleCheck, CirclePause, LoaderCircle, Pause, Play } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useSession } from "@/app/session";
 import { useShortcut } from "@/app/shortcuts";
 import { cn } from "@/lib/cn";
@@ -14,7 +14,11 @@ export function StatusBar() {
   const state = useFeedState();
   const { settings, key, signOut } = useSession();
   const paused = state.is === "paused";
-  const toggle = () => (paused ? feed.resume() : feed.pause());
+  const pausable = key !== "" && state.is !== "refused";
+  const toggle = () => {
+    if (paused) feed.resume();
+    else if (pausable) feed.pause();
+  };
   useShortcut("p", "Pause and resume the live picture", toggle);
   return (
     <>
@@ -22,7 +26,7 @@ export function StatusBar() {
         <Connection state={state} />
         {state.is === "live" && <Facts scope={state.scope} />}
       </div>
-      {key && state.is !== "refused" && (
+      {pausable && (
         <Button size="small" onClick={toggle} aria-keyshortcuts="P">
           {paused ? <Play aria-hidden className="size-4" /> : <Pause aria-hidden className="size-4" />}
           {paused ? "Resume" : "Pause"}
@@ -71,13 +75,23 @@ function Connection({ state }: { state: FeedState }) {
 }
 
 function Away({ why, retryAt }: { why: string; retryAt: number }) {
-  useNow(500);
-  const left = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
+  const left = useSecondsLeft(retryAt);
   return (
     <Told icon={<CircleAlert aria-hidden className="size-4" />} className="text-denied" title={why}>
       Not connected<span aria-hidden>{left > 0 ? `, again in ${left} s` : ", trying"}</span>
     </Told>
   );
+}
+
+/** By the browser's own clock: the server's may not be known yet. */
+function useSecondsLeft(atMs: number): number {
+  const secondsLeft = () => Math.max(0, Math.ceil((atMs - performance.now()) / 1000));
+  const [, setLeft] = useState(secondsLeft);
+  useEffect(() => {
+    const timer = setInterval(() => setLeft(Math.max(0, Math.ceil((atMs - performance.now()) / 1000))), 500);
+    return () => clearInterval(timer);
+  }, [atMs]);
+  return secondsLeft();
 }
 
 function Facts({ scope }: { scope: "everybody" | "tenant" }) {

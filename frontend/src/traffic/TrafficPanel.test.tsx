@@ -1,4 +1,4 @@
-import { act, screen, waitFor, within } from "@testing-library/react";
+import { act, cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { useSession } from "@/app/session";
@@ -126,6 +126,31 @@ test("a persona sends until it is stopped, and Esc stops all; also from a slider
   expect(button("Start stan of globex")).toBeVisible();
 });
 
+test.each([
+  ["Esc", () => userEvent.keyboard("{Escape}")],
+  ["leaving the screen", async () => cleanup()],
+])("after %s nothing is sent, not even what waited for the list of models", async (_, end) => {
+  let answer: (response: Response) => void = () => undefined;
+  const asked = new Promise<Response>((resolve) => {
+    answer = resolve;
+  });
+  const answers = globalThis.fetch;
+  vi.stubGlobal("fetch", (input: Request | string, init?: RequestInit) =>
+    typeof input !== "string" && input.url.endsWith("/v1/models")
+      ? asked.then((each) => each.clone())
+      : answers(input, init),
+  );
+  shown();
+  await userEvent.keyboard("b");
+  await end();
+  await act(async () => {
+    answer(Response.json({ data: [{ id: "sim-small" }] }));
+    await new Promise((resolve) => setTimeout(resolve, 1_050)); // the second in which tests before have sent must be over
+  });
+  expect(useTraffic.getState().choices["demo-standard"]).toMatchObject({ model: "sim-small" });
+  expect(senders()).toEqual([]);
+});
+
 test("leaving the screen ends it", async () => {
   const view = show(<TrafficPanel />);
   view.clear();
@@ -155,6 +180,7 @@ test("a preset says what it shows, sends as those who take part, and ends by ano
   await waitFor(() => expect(new Set(senders())).toEqual(new Set(["Bearer sk-demo-standard", "Bearer sk-demo-premium"]))); // biome-ignore format: a call
   await userEvent.click(button(/^Noisy neighbour/));
   expect(screen.queryByRole("button", { pressed: true })).toBeNull();
+  expect(screen.getByRole("status")).toBeEmptyDOMElement();
   expect(trafficBusy()).toBe(false);
 });
 

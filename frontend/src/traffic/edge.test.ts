@@ -103,7 +103,7 @@ test("it says what is coming, and counts what came of it", async () => {
   const told = aWorld();
   await edgeBurst(told.world);
   expect(told.said[0]).toBe(
-    "In 7.9 s: 10 requests just before the next edge of a fixed window of 10 s, and 10 just after.",
+    "Within 7.9 s: 10 requests just before the next edge of a fixed window of 10 s, and 10 just after.",
   );
   expect(told.said.at(-1)).toBe(
     "Before the edge 10 of 10 were admitted, right after it 0 of 10. A fixed window begins anew at its edge: it would have admitted up to 20 within 1.1 s.",

@@ -62,7 +62,7 @@ export async function edgeBurst(world: EdgeWorld): Promise<void> {
   const beginMs = beginAtMs(window, now());
   const edgeMs = beginMs + leadMs(limit);
   const half = `${count(limit)} requests just before the next edge of a fixed window of ${span(window_s)}`;
-  world.say(`In ${duration((beginMs - now()) / 1000)}: ${half}, and ${count(limit)} just after.`);
+  world.say(`Within ${duration((beginMs - now()) / 1000)}: ${half}, and ${count(limit)} just after.`);
   if (!(await world.sleep(beginMs - now()))) return;
   world.say(`Sending ${half}.`);
   const before = admitted(await world.burst(limit));

@@ -82,6 +82,11 @@ export class Scheduler<T> {
     return Promise.all(results);
   }
 
+  /** Aborted when this lane is ended next: for what is prepared before it can be sent. */
+  signal(name: string): AbortSignal {
+    return this.lane(name).controller.signal;
+  }
+
   /** Ends what this lane does, what it has in flight included. */
   halt(name: string): void {
     const lane = this.lanes.get(name);

@@ -100,10 +100,11 @@ export function stopPersona(id: string): void {
   useTraffic.setState(({ running }) => ({ running: new Set([...running].filter((each) => each !== id)) }));
 }
 
-/** Sends so many at once, as far as the page's own limits let it. */
+/** Sends so many at once, as far as the page's own limits let it; nothing where it was stopped before a model was known. */
 export async function burst(id: string, times: number): Promise<void> {
   useTraffic.setState({ begun: true });
-  if (await hasModel(id)) await scheduler.once(id, times);
+  const signal = scheduler.signal(id);
+  if ((await hasModel(id)) && !signal.aborted) await scheduler.once(id, times);
 }
 
 /** Sees to it that a model is chosen; says why there is none. */
@@ -123,12 +124,12 @@ async function hasModel(id: string): Promise<boolean> {
   }
 }
 
-/** Ends everything, what is under way included. */
+/** Ends everything, what is under way included; what a preset said of what comes is not true any more. */
 export function stopTraffic(): void {
   program?.abort();
   program = null;
   scheduler.stop();
-  useTraffic.setState({ running: new Set(), preset: null });
+  useTraffic.setState(({ preset, says }) => ({ running: new Set(), preset: null, says: preset === null ? says : "" }));
 }
 
 export function trafficHidden(is: boolean): void {

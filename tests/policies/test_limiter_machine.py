@@ -200,7 +200,7 @@ def run_machine(
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=steps // (STEPS_AN_EXAMPLE * 2 // 3),  # examples may end early
+                max_examples=steps // (STEPS_AN_EXAMPLE // 2),  # examples may end early: they have some 40 steps
                 stateful_step_count=STEPS_AN_EXAMPLE,
                 deadline=None,
                 phases=[Phase.generate, *([Phase.shrink] if shrink else [])],

@@ -19,7 +19,7 @@ from typing import Any
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis, RedisCluster
 
-from loadtests.bench.growth.spread import Spread, spreads
+from loadtests.bench.report.spreads import Spread, spreads
 from policies import Charge, Limiter
 from policies.catalogue import Catalogue
 from policies.entities import Unit

@@ -33,7 +33,7 @@ from loadtests.bench.limiter.logs import bytes_an_entry
 from loadtests.bench.machine import load, machine
 from loadtests.bench.report.page import write_section
 from loadtests.bench.report.results import ROOT, keep
-from loadtests.bench.serving import redis_server, serving
+from loadtests.bench.serving import free_port, redis_server, serving
 from tests.policies.redis_server import RedisServer, binaries
 
 PACKAGES = ("ray", "uvicorn", "redis", "hiredis", "uvloop")
@@ -150,7 +150,7 @@ def _binary() -> str:
 @contextmanager
 def _redis() -> Iterator[RedisServer]:
     """A redis-server of our own, empty at first."""
-    server = RedisServer(_binary(), port=cluster.PORT).start()
+    server = RedisServer(_binary(), port=free_port()).start()
     try:
         yield server
     finally:

@@ -127,7 +127,7 @@ def _shards(results: Results) -> str:
                 "uneven" if case["skewed"] else "even",
                 "tokens" if case["tokens"] else "1 each",
                 f"{case['lost']['median']:.2%}",
-                f"{case['lost']['max']:.2%}",
+                f"{case['lost']['high']:.2%}",
             )
         )
     header = ("processes", "parts", "limit", "limit / parts / processes", "arrivals", "over processes", "cost")

@@ -104,7 +104,7 @@ $(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
 	@touch $(LITELLM_INSTALLED)
 
 ARGUMENTS ?=
-bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
+bench: $(INSTALLED) ## measure everything that has a target (three quarters of an hour; wrk must be there; ARGUMENTS=--quick tries it)
 	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)
@@ -122,8 +122,8 @@ bench-embeddings: $(ENGINES) ## embeddings batched and one by one, for 1, 8 and 
 bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 and 32 callers (three minutes)
 	@$(BIN)/python -m loadtests.bench.engines
 
-bench-live: $(INSTALLED) ## what the live feed costs the requests that it tells of (three minutes)
-	@$(BIN)/python -m loadtests.bench.live_feed
+bench-live: $(INSTALLED) ## what the live feed costs the requests that an ingress alone serves (a minute)
+	@$(BIN)/python -m loadtests.bench.costs --only alone
 
 bench-page: $(INSTALLED) page ## the page under 20,000 requests a minute, beside a running `make run` (five minutes)
 	@$(BIN)/python -m loadtests.bench.page

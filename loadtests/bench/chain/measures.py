@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any, Protocol
 
 import httpx
@@ -12,6 +11,7 @@ import psutil
 
 from loadtests.bench.applications import CHUNKS, SPENT, UNARY_TOKENS, body, headers
 from loadtests.bench.chain.cases import CONSTANT, Case, Contestant
+from loadtests.bench.report.spreads import spread_of
 from loadtests.bench.wrk import END_OF_STREAM, Figures, drive
 
 WARM_UP_S = 1.0
@@ -65,20 +65,16 @@ class Rounds:
         for each in self.figures:
             statuses.update(each.by_status)
         return {
-            "requests_s": _spread(self.right_s()),
-            "p50_ms": _spread([each.p50_ms for each in self.figures]),
-            "p99_ms": _spread([each.p99_ms for each in self.figures]),
-            "cpu_us": _spread(self.cpu_us),
+            "requests_s": spread_of(self.right_s()),
+            "p50_ms": spread_of([each.p50_ms for each in self.figures]),
+            "p99_ms": spread_of([each.p99_ms for each in self.figures]),
+            "cpu_us": spread_of(self.cpu_us),
             "by_status": dict(sorted(statuses.items())),
             "errors": sum(each.errors for each in self.figures),
             "cut_short": sum(each.cut_short for each in self.figures),
             "wrong": sum(each.wrong(self.contestant.status) for each in self.figures),
             "sample": next((each.sample for each in self.figures if each.sample), ""),
         }
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {name: round(of(values), 4) for name, of in (("median", median), ("low", min), ("high", max))}
 
 
 Found = dict[str, dict[int, dict[str, Rounds]]]
@@ -119,7 +115,7 @@ def ratios(found: dict[str, Rounds], base: str) -> dict[str, dict[str, dict[str,
     against = found[base]
 
     def divided(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-        return _spread([a / b if b else 0.0 for a, b in zip(ours, theirs, strict=True)])
+        return spread_of([a / b if b else 0.0 for a, b in zip(ours, theirs, strict=True)])
 
     return {
         name: {

@@ -9,7 +9,7 @@ from loadtests.bench.chain.cases import BARE, CASES, CONSTANT, OURS, SLUICE, Cas
 from loadtests.bench.machine import described
 from loadtests.bench.report import bars
 from loadtests.bench.report.results import ROOT
-from loadtests.bench.report.tables import number, spread, table
+from loadtests.bench.report.tables import number, table, told
 from loadtests.bench.report.targets import Sign, Target, from_json, targets_table
 
 PLOT = ROOT / "docs" / "chain-benchmark.svg"
@@ -91,11 +91,11 @@ def _case_rows(case: Case, by_clients: dict[str, Any]) -> Iterable[tuple[str, ..
             yield (
                 clients,
                 f"**{name}**" if name in OURS else name,
-                _with_spread(_scaled(case, summary["requests_s"])),
-                "" if ratio is None else _with_spread(ratio["requests_s"]),
+                told(_scaled(case, summary["requests_s"])),
+                "" if ratio is None else told(ratio["requests_s"]),
                 number(summary["p50_ms"]["median"]),
                 number(summary["p99_ms"]["median"]),
-                "" if ratio is None else _with_spread(ratio["p50_ms"]),
+                "" if ratio is None else told(ratio["p50_ms"]),
                 number(summary["cpu_us"]["median"]),
                 _wrong(summary),
             )
@@ -115,11 +115,6 @@ def _unit(case: Case) -> str:
 
 def _scaled(case: Case, figures: dict[str, float]) -> dict[str, float]:
     return {name: figure * CHUNKS for name, figure in figures.items()} if case.stream else figures
-
-
-def _with_spread(figures: dict[str, float]) -> str:
-    middle, low, high = (figures[name] for name in ("median", "low", "high"))
-    return number(middle) if low == high else f"{number(middle)} ({spread(low, high)})"
 
 
 def plot(results: dict[str, Any], path: Path = PLOT) -> None:

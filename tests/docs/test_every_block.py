@@ -18,6 +18,8 @@ def test_there_are_blocks() -> None:
 def test_a_block_is_run_or_says_why_not(block: Block) -> None:
     if block.reason is not None:
         assert len(block.reason.split()) >= LEAST_WORDS, f"{block}: {block.reason!r} is no reason"
+        for path in re.findall(r"[\w/]+\.\w+", block.reason):
+            assert (ROOT / path).exists(), f"{block}: its reason names {path}, which does not exist"
         return
     assert way_of(block) is not None, (
         f"{block}: nothing runs this block ({block.language or 'no language'}). Write it so that one of "

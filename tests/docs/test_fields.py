@@ -19,7 +19,7 @@ from serve_app.config import (
     SlaSettings,
 )
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from deployments.metrics.definitions import MOST_NAMES
 from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
 from policies.catalogue.store import AUDIT_ENTRIES
@@ -164,6 +165,17 @@ class QosArgs(QosSettings):
         return self
 
 
+class MetricsSettings(Settings):
+    """What Prometheus is told: docs/metrics.md."""
+
+    enabled: bool = True
+    """Off: nothing is exported."""
+
+    most_names: Annotated[int, Field(ge=1, le=10_000)] = MOST_NAMES
+    """How many policies, and how many models, each replica tells apart; those that come later are counted together as
+    `other`."""
+
+
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
 
@@ -176,6 +188,7 @@ class ApplicationArgs(Settings):
     redis: RedisSettings = Field(default_factory=RedisSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     qos: QosArgs = Field(default_factory=QosArgs)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
     missing_resources: Literal["auto", "refuse", "warn"] = "auto"

@@ -35,6 +35,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
             pools,
             qos=args.qos.model_dump(include=set(QosSettings.model_fields)),
             slots_each={model.name: model.slots for model in args.models if model.slots is not None},
+            metrics=args.metrics.enabled,
         ),
         redis_url=redis_url,
         key_prefix=args.redis.key_prefix,
@@ -44,10 +45,12 @@ def bind_graph(args: ApplicationArgs) -> Application:
             "demo": args.demo,
             "bands": tuple(band.name for band in args.qos.bands),
             "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
+            "most_metric_names": args.metrics.most_names,
             **args.http.model_dump(),
         },
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
         countings={name: each.counting() for name, each in options.items()},
+        metrics=args.metrics.enabled,
     )
     return application
 

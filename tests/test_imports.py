@@ -28,6 +28,8 @@ FORBIDDEN = [
 ]
 # The only modules of the ingress that know Ray.
 RAY_IN_INGRESS = {"deployments.ingress.deployment"}
+# The only module of the metrics that knows Ray: the rest is counted and tested without it.
+RAY_IN_METRICS = {"deployments.metrics.ray_metrics"}
 # The only module that knows vLLM, and what Ray has for it: both together take a quarter of a minute to import.
 RAY_LLM = {"deployments.models.ray_llm"}
 
@@ -65,6 +67,11 @@ def test_no_forbidden_import(who: str, whom: tuple[str, ...], why: str) -> None:
 def test_ray_stays_out_of_the_ingress() -> None:
     knows = {m for m, name in _imports() if _under(m, "deployments.ingress") and _under(name, "ray")}
     assert knows == RAY_IN_INGRESS
+
+
+def test_ray_stays_out_of_the_metrics() -> None:
+    knows = {m for m, name in _imports() if _under(m, "deployments.metrics") and _under(name, "ray")}
+    assert knows == RAY_IN_METRICS
 
 
 def test_vllm_is_known_to_one_module() -> None:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
+from deployments.metrics.ray_metrics import RayExporter
 from deployments.router.client import RouterPools
 from deployments.tokenization.counting import Counting
 from policies import Limiter
@@ -35,6 +36,7 @@ class Ingress:
         settings: dict[str, Any],
         longest_waits_s: dict[str, float] | None,
         countings: dict[str, Counting] | None = None,
+        metrics: bool = True,
     ) -> None:
         _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
@@ -43,7 +45,8 @@ class Ingress:
         # Unlike its predecessor's: the router would take the slots of a replica that was started again for its own.
         name = f"{serve.get_replica_context().replica_id.unique_id}-{token_hex(4)}"
         pools = RouterPools(router, name, longest_waits_s)
-        self._state = IngressState(IngressSettings(**settings), limiter, pools, live, countings or {})
+        exporter = RayExporter() if metrics else None
+        self._state = IngressState(IngressSettings(**settings), limiter, pools, live, countings or {}, exporter)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)

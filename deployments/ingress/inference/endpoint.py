@@ -78,6 +78,7 @@ class Inference:
             await exchange.fail(broken)
             raise  # for the log
         finally:
+            self._state.tally.ended(exchange)
             recorder, identity = self._state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:
                 recorder.ended(exchange.ended(identity))
@@ -123,7 +124,9 @@ class Inference:
         try:
             with refusals():
                 charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
+                asked_at = time.monotonic()
                 decision = await state.limiter.acquire(charges)
+                state.tally.decided(decision, time.monotonic() - asked_at)
         except HttpError as error:
             raise _UnservedError(error, denied=True) from error
         recorder = state.feed.recorder
@@ -137,7 +140,7 @@ class Inference:
 
         used, slot = Used(input_tokens), None
         exchange.used = used
-        asked_at = time.monotonic() if recorder.watched else 0.0
+        asked_at = time.monotonic()
         state.settlement.begin(decision)
         try:
             slot = await state.pools.admit(
@@ -151,8 +154,7 @@ class Inference:
                 )
             )
             used.ran = True
-            if asked_at:
-                exchange.wait_s = time.monotonic() - asked_at
+            exchange.wait_s = time.monotonic() - asked_at
             if operation.stream:
                 await self._stream(operation, model, used, exchange)
             else:

@@ -31,7 +31,7 @@ class Exchange:
         self.code: str | None = None
         """The error's, where it is one."""
         self.wait_s: float | None = None
-        """How long it waited for its slot, where anybody watches."""
+        """How long it waited for its slot, once it has one."""
         self.used: Used | None = None
         self.undoing: asyncio.Task[None] | None = None
         """Takes back what the last model was charged, where it did not serve."""

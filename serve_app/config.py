@@ -176,6 +176,13 @@ class MetricsSettings(Settings):
     `other`."""
 
 
+class LoggingSettings(Settings):
+    """What is logged beside what Ray Serve's own `logging_config` says: docs/logs.md."""
+
+    access: bool = False
+    """One line of JSON for each request to a model, in a file of each ingress replica beside Ray Serve's logs."""
+
+
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
 
@@ -189,6 +196,7 @@ class ApplicationArgs(Settings):
     http: HttpSettings = Field(default_factory=HttpSettings)
     qos: QosArgs = Field(default_factory=QosArgs)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
     missing_resources: Literal["auto", "refuse", "warn"] = "auto"

@@ -51,6 +51,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
         countings={name: each.counting() for name, each in options.items()},
         metrics=args.metrics.enabled,
+        access_log=args.logging.access,
     )
     return application
 

@@ -1,13 +1,16 @@
 """The Ingress deployment: the HTTP app on a replica, with its store, its router and its catalogue."""
 
 import logging
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.ingress.access_log import AccessLog, into_files
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
 from deployments.metrics.ray_metrics import RayExporter
@@ -37,6 +40,7 @@ class Ingress:
         longest_waits_s: dict[str, float] | None,
         countings: dict[str, Counting] | None = None,
         metrics: bool = True,
+        access_log: bool = False,
     ) -> None:
         _log_with_serve()
         limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
@@ -46,7 +50,10 @@ class Ingress:
         name = f"{serve.get_replica_context().replica_id.unique_id}-{token_hex(4)}"
         pools = RouterPools(router, name, longest_waits_s)
         exporter = RayExporter() if metrics else None
-        self._state = IngressState(IngressSettings(**settings), limiter, pools, live, countings or {}, exporter)
+        written = AccessLog(into_files(_access_log_file())) if access_log else None
+        self._state = IngressState(
+            IngressSettings(**settings), limiter, pools, live, countings or {}, exporter, written
+        )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)
@@ -60,6 +67,13 @@ class Ingress:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
         await self._state.reconfigure(user_config)
+
+
+def _access_log_file() -> Path:
+    """Beside the logs of Ray Serve's replicas, so that whatever collects those collects it too."""
+    folder = Path(get_serve_logs_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"access_{serve.get_replica_context().replica_id.unique_id}.log"
 
 
 def _log_with_serve() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from deployments.ingress.access_log import AccessLog
 from deployments.ingress.authentication import authenticate, look_up, presented_key, usable
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
@@ -69,8 +70,10 @@ class IngressState:
         live: LiveCatalogue,
         countings: Mapping[str, Counting] = MappingProxyType({}),
         exporter: Exporter | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
-        """`countings`: how prompts are counted, by pool. `exporter`: where metrics go; None: nowhere."""
+        """`countings`: how prompts are counted, by pool. `exporter`: where metrics go; None: nowhere.
+        `access_log`: where requests are told one by one; closed with this."""
         self.settings = settings
         self.counters = PromptCounters(countings)
         self.limiter = limiter
@@ -82,6 +85,7 @@ class IngressState:
         self.sla_sharing = SlaSharing(self.sla, live.store)
         self.tally = Tally(limiter, settings.most_metric_names)
         self._handover = None if exporter is None else Handover(self.tally.readings, exporter)
+        self.access_log = access_log
         self.remembered = Remembered(limiter, self.settlement)
         self.feed = Feed(limiter, pools, lambda: live.resolver)
         self._addresses = ClientAddresses(settings.trusted_proxies)
@@ -116,6 +120,8 @@ class IngressState:
         self.pools.start()
         if self._handover is not None:
             self._handover.start()
+        if self.access_log is not None:
+            self.access_log.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
@@ -128,6 +134,8 @@ class IngressState:
         await self.live.store.close()
         await self.settlement.close()
         await self.limiter.close()
+        if self.access_log is not None:
+            await self.access_log.close()
         if self._handover is not None:
             await self._handover.close()  # last: what ended meanwhile is counted too
 

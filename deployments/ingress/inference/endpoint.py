@@ -79,6 +79,8 @@ class Inference:
             raise  # for the log
         finally:
             self._state.tally.ended(exchange)
+            if self._state.access_log is not None:
+                self._state.access_log.ended(exchange)
             recorder, identity = self._state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:
                 recorder.ended(exchange.ended(identity))

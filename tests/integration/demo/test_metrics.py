@@ -2,7 +2,6 @@
 label tells tenants or keys, and every query of the dashboards and alert rules is answered."""
 
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -194,10 +192,5 @@ def scraped(application: Application) -> str:
 
 def metrics_port(application: Application) -> int:
     """Where Ray serves its node's metrics: Ray writes it into its folder of the session."""
-    for process in psutil.Process(application.process.pid).children(recursive=True):
-        if process.name() == "raylet":
-            folder = re.search(r"--session[_-]dir=(\S+)", " ".join(process.cmdline()))
-            assert folder, process.cmdline()
-            (path,) = Path(folder[1]).glob("metrics_export_port_*")
-            return int(path.read_text())
-    raise AssertionError("no raylet runs")
+    (path,) = application.session_dir().glob("metrics_export_port_*")
+    return int(path.read_text())

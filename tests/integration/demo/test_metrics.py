@@ -24,7 +24,10 @@ pytestmark = [pytest.mark.serve, pytest.mark.timeout(300)]
 
 ADMIN = {"authorization": "Bearer sk-demo-admin"}
 BY_RAY = {"deployment", "replica", "application"}
-RAYS_OWN = {"Component", "NodeAddress", "SessionName", "Version", "WorkerId", "NodeId", "IsHead"}
+RAYS_OWN = {
+    *("Component", "NodeAddress", "SessionName", "Version", "WorkerId", "NodeId", "IsHead"),
+    *("otel_scope_name", "otel_scope_schema_url", "otel_scope_version"),
+}
 """Labels that Ray gives to every metric of a process."""
 WITHOUT_TROUBLE = {"sluice_redis_failures", "sluice_fallback_decisions", "sluice_leases_expired"}
 """Never counted here: Redis answers, and no lease runs out. tests/policies/test_counts.py has them."""

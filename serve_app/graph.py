@@ -38,6 +38,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
             metrics=args.metrics.enabled,
         ),
         redis_url=redis_url,
+        redis_access=args.redis.access(),
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
         audit_entries=args.redis.audit_entries,

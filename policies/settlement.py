@@ -41,10 +41,10 @@ class Settlement:
         if decision.holds_leases:
             self._renewals[decision.id] = self._spawn(self._renew(decision))
 
-    def end(self, decision: Decision, actual: Actual) -> None:
-        """The request has ended and used this much, by unit; units left out stay as reserved."""
+    def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None]":
+        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is."""
         self._stop_renewing(decision)
-        self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
+        return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":
         """The request never ran: as though it had not been asked. Done when the task is."""

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from deployments.metrics.definitions import MOST_NAMES
 from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
+from deployments.tracing import TracingOptions
 from policies.access import RedisAccess
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_access, check_url, holds_password
@@ -232,6 +233,23 @@ class LoggingSettings(Settings):
     """One line of JSON for each request to a model, in a file of each ingress replica beside Ray Serve's logs."""
 
 
+class TracingSettings(Settings):
+    """Traces for OpenTelemetry: docs/tracing.md."""
+
+    enabled: bool = False
+    """On: requests are traced, as many as `sample_rate` says. Needs `sluice[tracing]`."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "http://127.0.0.1:4318/v1/traces"
+    """Where spans are sent: the address of an OTLP receiver that takes HTTP with protobuf."""
+
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the requests that are traced, among those that bring no `traceparent`; one that does says it itself."""
+
+    def options(self) -> TracingOptions | None:
+        """As the deployments take it; None where it is off."""
+        return TracingOptions(self.endpoint, self.sample_rate) if self.enabled else None
+
+
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
 
@@ -246,6 +264,7 @@ class ApplicationArgs(Settings):
     qos: QosArgs = Field(default_factory=QosArgs)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
     models: Annotated[list[ModelSettings], Field(min_length=1)]
 
     missing_resources: Literal["auto", "refuse", "warn"] = "auto"

@@ -26,7 +26,9 @@ def bind_graph(args: ApplicationArgs) -> Application:
     options = {model.name: check_options(model.engine.kind, model.engine.options) for model in args.models}
     for model in args.models:
         pool = replica.options(name=model_deployment_name(model.name), **options[model.name].deployment())
-        pools[model.name] = pool.bind(model.engine.kind, model.engine.options, model.stream_interval_ms / 1000)
+        pools[model.name] = pool.bind(
+            model.engine.kind, model.engine.options, model.stream_interval_ms / 1000, args.tracing.options()
+        )
     redis_url = args.redis.url
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
@@ -53,6 +55,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
         countings={name: each.counting() for name, each in options.items()},
         metrics=args.metrics.enabled,
         access_log=args.logging.access,
+        tracing=args.tracing.options(),
     )
     return application
 

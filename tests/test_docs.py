@@ -19,6 +19,7 @@ from serve_app.config import (
     QosArgs,
     RedisSettings,
     SlaSettings,
+    TracingSettings,
 )
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -37,6 +38,7 @@ DOCS = Path(__file__).parent.parent / "docs"
         (QosArgs, "configuration.md"),
         (MetricsSettings, "configuration.md"),
         (LoggingSettings, "configuration.md"),
+        (TracingSettings, "configuration.md"),
         (SlaSettings, "routing.md"),
         (Model, "configuration.md"),
         (SimulatedOptions, "engines.md"),

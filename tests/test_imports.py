@@ -91,6 +91,15 @@ def test_what_everybody_imports_brings_no_engines_libraries() -> None:
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
+def test_opentelemetry_is_imported_only_where_requests_are_traced() -> None:
+    known = {m for m, name in _imports() if _under(name, "opentelemetry")}
+    assert known == {"deployments.tracing.tracer"}
+    read = "import sys, deployments.ingress.app, deployments.models.service"
+    code = f"{read}; print('deployments.tracing.tracer' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
 def test_the_rules_see_imports() -> None:
     # Guards the test itself: were nothing read, every rule above would hold.
     assert ("serve_app.graph", "deployments.ingress.deployment.Ingress") in _imports()

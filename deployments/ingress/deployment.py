@@ -16,6 +16,7 @@ from deployments.ingress.state import IngressSettings, IngressState
 from deployments.metrics.ray_metrics import RayExporter
 from deployments.router.client import RouterPools
 from deployments.tokenization.counting import Counting
+from deployments.tracing import TracingOptions, tracer_for
 from policies import Limiter
 from policies.access import RedisAccess
 from policies.catalogue.live import LiveCatalogue
@@ -42,6 +43,7 @@ class Ingress:
         countings: dict[str, Counting] | None = None,
         metrics: bool = True,
         access_log: bool = False,
+        tracing: TracingOptions | None = None,
         redis_access: RedisAccess = NO_FILES,
     ) -> None:
         _log_with_serve()
@@ -55,7 +57,8 @@ class Ingress:
         exporter = RayExporter() if metrics else None
         written = AccessLog(into_files(_access_log_file())) if access_log else None
         self._state = IngressState(
-            IngressSettings(**settings), limiter, pools, live, countings or {}, exporter, written
+            *(IngressSettings(**settings), limiter, pools, live, countings or {}),
+            *(exporter, written, tracer_for(tracing, "sluice-ingress")),
         )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:

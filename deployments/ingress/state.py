@@ -1,11 +1,12 @@
 """What the ingress's routes share: the services they use and the catalogue as it is now."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -36,6 +37,9 @@ from policies.http import Style
 from policies.remembered import Remembered
 from policies.resolver import Identity, Resolver
 from policies.settlement import Settlement
+
+if TYPE_CHECKING:  # OpenTelemetry comes in only where tracing is on
+    from deployments.tracing.tracer import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -71,9 +75,11 @@ class IngressState:
         countings: Mapping[str, Counting] = MappingProxyType({}),
         exporter: Exporter | None = None,
         access_log: AccessLog | None = None,
+        tracer: "Tracer | None" = None,
     ) -> None:
         """`countings`: how prompts are counted, by pool. `exporter`: where metrics go; None: nowhere.
-        `access_log`: where requests are told one by one; closed with this."""
+        `access_log`: where requests are told one by one; `tracer`: traces those that are
+        traced; both closed with this."""
         self.settings = settings
         self.counters = PromptCounters(countings)
         self.limiter = limiter
@@ -85,7 +91,7 @@ class IngressState:
         self.sla_sharing = SlaSharing(self.sla, live.store)
         self.tally = Tally(limiter, settings.most_metric_names)
         self._handover = None if exporter is None else Handover(self.tally.readings, exporter)
-        self.access_log = access_log
+        self.access_log, self.tracer = access_log, tracer
         self.remembered = Remembered(limiter, self.settlement)
         self.feed = Feed(limiter, pools, lambda: live.resolver)
         self._addresses = ClientAddresses(settings.trusted_proxies)
@@ -136,6 +142,8 @@ class IngressState:
         await self.limiter.close()
         if self.access_log is not None:
             await self.access_log.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
         if self._handover is not None:
             await self._handover.close()  # last: what ended meanwhile is counted too
 

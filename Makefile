@@ -35,7 +35,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
+.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,7 +61,20 @@ page: $(PAGE) ## build the page (needs Node 20.19 or later)
 
 api: $(INSTALLED) $(PAGE_PACKAGES) ## make the API's description, and the page's typed client from it, again
 	@$(BIN)/sluice openapi > frontend/openapi.json
+	@$(BIN)/python -m docs.site.reference
 	@$(call with_node,$(NPM) run --silent api,the client is not made again)
+
+DIAGRAMS := dist/docs/mermaid/mermaid.min.js
+$(DIAGRAMS): docs/site/mermaid.lock | $(INSTALLED)
+	@$(call with_node,echo "==> fetching what draws the diagrams (once)" && $(BIN)/python -m docs.site.mermaid,\
+	  diagrams in the documentation stay text)
+
+docs: $(INSTALLED) $(DIAGRAMS) ## build the documentation as a site: dist/docs/html/index.html
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site -d dist/docs/doctrees . dist/docs/html
+	@echo "==> dist/docs/html/index.html"
+
+reference: $(INSTALLED) ## write the parts of the documentation that are made from the code again
+	@$(BIN)/python -m docs.site.reference
 
 run: $(INSTALLED) page ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@exec $(BIN)/sluice up serve_config.yaml
@@ -76,7 +89,7 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
-test: $(ENGINES) page ## every test (real Redis, real Ray Serve, a real browser)
+test: $(ENGINES) page $(DIAGRAMS) ## every test (real Redis, real Ray Serve, a real browser)
 	@$(call with_node,$(NPM) run --silent test,the page's own tests are skipped)
 	@$(BIN)/python -m tests.lanes
 
@@ -178,4 +191,4 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist
+	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist dist/docs

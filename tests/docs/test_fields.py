@@ -22,7 +22,7 @@ from serve_app.config import (
     TracingSettings,
 )
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ This module owns the schema only. Reading and checking the whole file is `serve_
 
 import ipaddress
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
+from policies.access import RedisAccess
 from policies.catalogue.store import AUDIT_ENTRIES
-from policies.connect import check_url
+from policies.connect import check_access, check_url, holds_password
 from policies.entities import QOS_TIERS
 
 INGRESS, ROUTER = "Ingress", "ModelRouter"
@@ -46,9 +48,10 @@ Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Settings(BaseModel):
-    """Base of every settings model: a key that is not known is an error, and values do not change later."""
+    """Base of every settings model: a key that is not known is an error, and values do not change later. An error does
+    not repeat what was given, which may be an address with a password: under a plain `serve run` it ends in logs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class RedisSettings(Settings):
@@ -58,6 +61,28 @@ class RedisSettings(Settings):
     """`embedded`: a redis-server process of our own under `state_dir`, for one machine. Otherwise the address of yours:
     `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path.sock`, `redis+sentinel://host:26379,host2:26379/primary-name`,
     `redis+cluster://host:6379,host2:6379`; `rediss+…` with TLS: [cluster.md](cluster.md)."""
+
+    username: str | None = None
+    """ACL user of the Redis servers, with `password_file`. `default` where left out."""
+
+    password_file: Path | None = None
+    """A file, by its whole path, that holds the password, on every machine that runs an ingress replica: a mounted
+    Secret. It is read for each connection. Better than in `url`, which Ray shows in its dashboard."""
+
+    sentinel_username: str | None = None
+    """ACL user of the Sentinels, where they have users of their own."""
+
+    sentinel_password_file: Path | None = None
+    """The password of that one, as `password_file`."""
+
+    ca_file: Path | None = None
+    """With `rediss`: certificates (PEM) that vouch for the servers' own; the system's where left out."""
+
+    cert_file: Path | None = None
+    """With `rediss`: this client's certificate (PEM), for servers that ask for one."""
+
+    key_file: Path | None = None
+    """The key of `cert_file` (PEM, without a passphrase)."""
 
     key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.-]{1,32}$")] = "sluice"
     """First part of every key, so that several applications can share one Redis."""
@@ -74,6 +99,30 @@ class RedisSettings(Settings):
         if url != "embedded":
             check_url(url)
         return url
+
+    @model_validator(mode="after")
+    def _access_fits(self) -> "RedisSettings":
+        if self.url != "embedded":
+            check_access(self.url, self.access())
+        elif self.access() != RedisAccess():
+            raise ValueError(
+                "the embedded Redis has neither password nor TLS, since only processes of this user on this machine "
+                "reach it: remove username, the files, or `url: embedded`"
+            )
+        return self
+
+    def access(self) -> RedisAccess:
+        """The names and files among these settings."""
+        return RedisAccess(**{each.name: getattr(self, each.name) for each in fields(RedisAccess)})
+
+    def warnings(self) -> list[str]:
+        """What is no mistake and better otherwise."""
+        if self.url == "embedded" or not holds_password(self.url):
+            return []
+        return [
+            "args.redis.url holds a password, and whoever sees Ray's dashboard sees args: "
+            "put it into a file, and name that as args.redis.password_file"
+        ]
 
 
 class HttpSettings(Settings):

@@ -37,6 +37,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
             slots_each={model.name: model.slots for model in args.models if model.slots is not None},
         ),
         redis_url=redis_url,
+        redis_access=args.redis.access(),
         key_prefix=args.redis.key_prefix,
         deadline_s=args.redis.deadline_ms / 1000,
         audit_entries=args.redis.audit_entries,

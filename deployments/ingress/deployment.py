@@ -13,9 +13,10 @@ from deployments.ingress.state import IngressSettings, IngressState
 from deployments.router.client import RouterPools
 from deployments.tokenization.counting import Counting
 from policies import Limiter
+from policies.access import RedisAccess
 from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
-from policies.connect import connect
+from policies.connect import NO_FILES, connect
 
 
 @serve.deployment(
@@ -35,10 +36,12 @@ class Ingress:
         settings: dict[str, Any],
         longest_waits_s: dict[str, float] | None,
         countings: dict[str, Counting] | None = None,
+        redis_access: RedisAccess = NO_FILES,
     ) -> None:
         _log_with_serve()
-        limiter = Limiter(connect(redis_url), prefix=key_prefix, deadline_s=deadline_s)
-        redis = connect(redis_url, timeout_s=TIMEOUT_S)
+        # Its files are read here, where they are mounted: one that is not there fails the deployment by its name.
+        limiter = Limiter(connect(redis_url, access=redis_access), prefix=key_prefix, deadline_s=deadline_s)
+        redis = connect(redis_url, timeout_s=TIMEOUT_S, access=redis_access)
         live = LiveCatalogue(CatalogueStore(redis, prefix=key_prefix, audit_entries=audit_entries))
         # Unlike its predecessor's: the router would take the slots of a replica that was started again for its own.
         name = f"{serve.get_replica_context().replica_id.unique_id}-{token_hex(4)}"

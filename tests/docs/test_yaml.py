@@ -48,6 +48,13 @@ def _deployments(data: list[dict[str, Any]], folder: Path) -> None:
     _whole_file({"applications": [application]}, folder)
 
 
+def _server(data: dict[str, Any], folder: Path) -> None:
+    """What stands beside the applications, with one that needs nothing."""
+    ingress = {"name": "Ingress", "user_config": {"catalogue": {}}}
+    application = {"name": "sluice", "import_path": "serve_app:build", "args": {"models": [{"name": "chat"}]}}
+    _whole_file({**data, "applications": [{**application, "deployments": [ingress]}]}, folder)
+
+
 def _arguments(data: dict[str, Any], folder: Path) -> None:
     for name, value in data.items():
         field = ApplicationArgs.model_fields[name]
@@ -66,6 +73,7 @@ def _keys_of(data: Any, known: set[str]) -> bool:
 
 SHAPES: list[tuple[Callable[[Any], bool], Callable[[Any, Path], object]]] = [
     (lambda data: "applications" in data, _whole_file),
+    (lambda data: _keys_of(data, {"http_options"}), _server),
     (lambda data: _is_list_of(data, "scope"), lambda data, _: [RateLimitPolicy.model_validate(each) for each in data]),
     (lambda data: _is_list_of(data, *OF_DEPLOYMENTS), _deployments),
     (lambda data: _keys_of(data, {"deployments"}), lambda data, folder: _deployments(data["deployments"], folder)),

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from policies.decision import Actual, Decision
+from policies.decision import Actual, Charge, Decision
 from policies.errors import StoreError
 from policies.limiter import Limiter
 
@@ -44,7 +44,8 @@ class Settlement:
     def end(self, decision: Decision, actual: Actual) -> None:
         """The request has ended and used this much, by unit; units left out stay as reserved."""
         self._stop_renewing(decision)
-        self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
+        if decision.degraded or any(_to_settle(charge, actual) for charge in decision._charges):
+            self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":
         """The request never ran: as though it had not been asked. Done when the task is."""
@@ -91,3 +92,9 @@ class Settlement:
                 if attempt + 1 < ATTEMPTS:
                     await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
         _log.error("a settlement was given up after %d attempts: %s", ATTEMPTS, last)
+
+
+def _to_settle(charge: Charge, actual: Actual) -> bool:
+    """Whether anything changes: most requests are charged for nothing but themselves, and have used just that."""
+    policy = charge.policy
+    return policy.is_lease or actual.get(policy.unit, charge.cost) != charge.cost

@@ -21,10 +21,8 @@ SERVES = {
     "haproxy": "HAProxy",
     "HAProxyManager": "what manages HAProxy",
     "ServeController": "Ray Serve's controller",
-    "BareIngress": "bare: its ingress",
-    f"bare-{MODEL}": "bare: its model replica",
 }
-"""Of Ray Serve, and of an application that is written on it."""
+"""Of Ray Serve."""
 
 
 def held(served: Served) -> dict[str, dict[str, float]]:

@@ -11,6 +11,10 @@ ENGINES := $(VENV)/.engines
 # vLLM wants other versions of what Sluice uses, so its tests have an environment of their own.
 VLLM := .venv-vllm
 VLLM_INSTALLED := $(VLLM)/.installed
+# So does LiteLLM's proxy, which is only measured. Two packages of it that are not open source or not needed are left out.
+LITELLM := .venv-litellm
+LITELLM_INSTALLED := $(LITELLM)/.installed
+LITELLM_PROXY := litellm[proxy]==1.109.3
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
@@ -92,6 +96,13 @@ check: $(INSTALLED) $(PAGE_PACKAGES) ## formatter, linter and types, as CI runs 
 	@$(BIN)/sluice openapi | cmp --silent - frontend/openapi.json || { echo "frontend/openapi.json is stale: make api" >&2; exit 1; }
 	@$(call with_node,$(NPM) run --silent check && $(NPM) run --silent api-check,the page is not checked)
 
+$(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
+	@echo "==> installing LiteLLM's proxy into $(LITELLM) (once; a minute)"
+	@test -x $(LITELLM)/bin/python || $(PYTHON) -m venv $(LITELLM)
+	@$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
+	@$(LITELLM)/bin/uv pip install --quiet --compile-bytecode --python $(LITELLM)/bin/python --no-deps --require-hashes -r requirements/litellm.lock
+	@touch $(LITELLM_INSTALLED)
+
 ARGUMENTS ?=
 bench: $(INSTALLED) ## measure everything that has a target (three quarters of an hour; wrk must be there; ARGUMENTS=--quick tries it)
 	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
@@ -142,8 +153,9 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
+	@$(COMPILE) --override requirements/litellm.overrides - -o requirements/litellm.lock <<< '$(LITELLM_PROXY)'
 	@$(COMPILE) - -o requirements/node.lock <<< '$(NODE_WHEEL)'
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist
+	rm -rf $(VENV) $(VLLM) $(LITELLM) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist

@@ -68,7 +68,7 @@ def section(results: dict[str, Any]) -> str:
     ]
     for case in CASES:
         if case.name in results["cases"]:
-            parts += [f"### {case.title}", _case_table(case, results["cases"][case.name])]
+            parts += [f"### {case.title}", case_table(case, results["cases"][case.name])]
     return "\n\n".join(parts)
 
 
@@ -77,7 +77,8 @@ def text(results: dict[str, Any]) -> str:
     return section(results).replace("**", "")
 
 
-def _case_table(case: Case, by_clients: dict[str, Any]) -> str:
+def case_table(case: Case, by_clients: dict[str, Any]) -> str:
+    """The figures of every contestant."""
     rate, ratio = f"{_unit(case)}/s", f"against {case.base}"
     header = ("clients", "contestant", rate, ratio, "p50 ms", "p99 ms", f"p50 {ratio}", "CPU µs", "wrong replies")
     return table(header, _case_rows(case, by_clients))

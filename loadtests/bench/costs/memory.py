@@ -15,11 +15,13 @@ OURS = {
     "ModelRouter": "the model router",
     f"model-{MODEL}": "a model replica (a simulated engine, which holds no model)",
     "redis-server": "the embedded Redis",
+    "RedisHost": "the actor that keeps it running",
     "sluice": "`sluice up`",
 }
 SERVES = {
     "haproxy": "HAProxy",
     "HAProxyManager": "what manages HAProxy",
+    "ProxyActor": "Ray Serve's own proxy",
     "ServeController": "Ray Serve's controller",
 }
 """Of Ray Serve."""

@@ -53,10 +53,10 @@ def _memory(found: dict[str, dict[str, float]]) -> str:
     rows = [_held(f"**{said}**", found[role]) for role, said in OURS.items() if role in found]
     rows += [_held(said, found[role]) for role, said in SERVES.items() if role in found]
     rays = {role: row for role, row in found.items() if role not in OURS and role not in SERVES}
-    rows += [_held("Ray's own", total(rays)), _held("all of it", total(found))]
+    rows += [_held("Ray's own, and `serve run`", total(rays)), _held("all of it", total(found))]
     said = ", ".join(f"{role} {number(row['share_mib'])}" for role, row in sorted(rays.items()))
     header = ("what", "processes", "MiB of its own", "MiB with its part of what is shared")
-    return f"{table(header, rows)}\n\nRay's own, in MiB: {said}."
+    return f"{table(header, rows)}\n\nRay's own and `serve run`, in MiB: {said}."
 
 
 def _held(said: str, row: dict[str, float]) -> tuple[str, ...]:

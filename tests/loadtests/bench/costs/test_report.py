@@ -44,7 +44,7 @@ def test_the_section_tells_all(results: dict[str, Any]) -> None:
     assert "ready after 12 s, and has ended 3 s after" in section
     assert "| **an ingress replica** | 1 | 90 | 100 |" in section
     assert "| HAProxy | 1 | 90 | 100 |" in section
-    assert "| Ray's own | 2 | 180 | 200 |" in section
+    assert "| Ray's own, and `serve run` | 2 | 180 | 200 |" in section
     assert "| all of it | 5 | 450 | 500 |" in section
-    assert "Ray's own, in MiB: gcs_server 100, raylet 100." in section
+    assert "Ray's own and `serve run`, in MiB: gcs_server 100, raylet 100." in section
     assert section.count("| 5 viewers | 90 | 0.9 |") == 2

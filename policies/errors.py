@@ -18,6 +18,11 @@ class RedisUrlError(PoliciesError, ValueError):
     """An address of a Redis that cannot be understood. Says what is wrong and never shows a password."""
 
 
+class RedisAccessError(PoliciesError, ValueError):
+    """A password or certificate for Redis that does not fit the address, or whose file cannot be used. Never shows what
+    the file holds."""
+
+
 class InvalidChargeError(PoliciesError, ValueError):
     """What was asked makes no sense (a cost below 1, the same window charged twice). A fault of the caller."""
 

@@ -50,6 +50,8 @@ class ServeConfig:
     http_host: str
     http_port: int
     applications: tuple[SluiceApplication, ...]
+    tls: bool = False
+    """Whether Serve's own proxy is to speak TLS, which HAProxy in its place does not."""
     warnings: tuple[str, ...] = ()
     """What is no mistake and hardly meant."""
 
@@ -250,12 +252,27 @@ def _parsed(path: Path, data: dict[str, Any]) -> ServeConfig:
             )
             for application, of_it in zip(ours, args, strict=True)
         ),
-        warnings=tuple(
-            warning
-            for application, of_it in zip(ours, args, strict=True)
-            for warning in device_warnings(of_it, application.get("deployments") or [])
+        tls=bool(options.get("ssl_certfile")),
+        warnings=(
+            *_tls_warnings(options),
+            *(
+                warning
+                for application, of_it in zip(ours, args, strict=True)
+                for warning in (
+                    *of_it.redis.warnings(),
+                    *device_warnings(of_it, application.get("deployments") or []),
+                )
+            ),
         ),
     )
+
+
+def _tls_warnings(options: Mapping[str, Any]) -> Iterator[str]:
+    if options.get("ssl_certfile"):
+        yield (
+            "http_options.ssl_certfile is for Ray Serve's own proxy (a plain `serve run`): HAProxy in its place, which "
+            "`sluice up` and RAY_SERVE_ENABLE_HA_PROXY=1 put there, speaks no TLS in Ray 2.60. See docs/security.md"
+        )
 
 
 def _user_config(application: dict[str, Any], deployment: str) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from types import FrameType
 
 import psutil
 
-from serve_app import leftovers, serve_status
+from serve_app import haproxy, leftovers, serve_status
 from serve_app.errors import AlreadyRunningError, LaunchError
 from serve_app.fast_lane import environment
 from serve_app.log_tail import LogTail, is_error
@@ -154,6 +154,8 @@ class Launcher:
             f"End it, or set another http_options.port in {self._plan.config_path}.",
         )
         self._environment = environment(self._caller_environment, self._runtime_dir, self._plan.http_port)
+        if haproxy.VARIABLE not in self._environment:
+            self._environment[haproxy.VARIABLE] = str(haproxy.write_haproxy(self._runtime_dir))
 
     def _require_redis_free(self) -> None:
         path = self._state_dir / "redis" / "lock"

@@ -29,11 +29,17 @@ def _up(file: ConfigFile = DEFAULT_FILE) -> None:
     console.print(f"checking {file}")
     from serve_app import summary
     from serve_app.config_file import read_serve_config
+    from serve_app.errors import LaunchError
     from serve_app.launch import Launcher, Plan
 
     config = read_serve_config(file)
     for warning in config.warnings:
         console.print(f"warning: {warning}", markup=False)
+    if config.tls:
+        raise LaunchError(
+            "http_options.ssl_certfile: `sluice up` puts HAProxy in front, which speaks no TLS in Ray 2.60. Remove it "
+            "and end TLS in front of Sluice, or start this file with `serve run`: docs/security.md"
+        )
     plan = Plan(
         config_path=file,
         state_dir=config.applications[0].args.state_dir,

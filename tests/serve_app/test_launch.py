@@ -116,7 +116,10 @@ def test_up_then_a_second_one_then_ctrl_c(machine: Machine) -> None:
     run = machine.start()
     run.read_until("READY")
     assert answers(machine.port)
-    assert run.named("haproxy -db")
+    (haproxy,) = run.named("haproxy -db")
+    listening = [each.laddr.ip for each in haproxy.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}  # its statistics and metrics too
     assert run.named("redis-server")
 
     second = machine.start()

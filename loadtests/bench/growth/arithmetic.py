@@ -67,13 +67,13 @@ class Needs:
 
 def costs_of(results: dict[str, Any]) -> Costs:
     """Reads loadtests/results/growth.json."""
-    chain, primary, cluster, router = (results[name] for name in ("chain", "primary", "cluster", "router_in_ray"))
+    chain, primary, cluster, router = (results[name] for name in ("replicas", "primary", "cluster", "router_in_ray"))
     most = max((size for size in cluster["split"] if size.isdigit()), key=int)
     even = 1 / int(most)
     return Costs(
-        ingress_us=chain["six"]["ingress_us"]["median"],
-        denied_us=chain["denied"]["ingress_us"]["median"],
-        proxy_us=chain["six"]["proxy_us"]["median"],
+        ingress_us=chain["six"]["1"]["ingress_us"]["median"],
+        denied_us=chain["denied"]["1"]["ingress_us"]["median"],
+        proxy_us=chain["six"]["1"]["proxy_us"]["median"],
         alone_us=cluster["whole"]["one Redis"]["cpu_us"]["median"],
         cluster_us=cluster["split"]["1"]["cpu_us"]["median"],
         busiest=round(cluster["split"][most]["busiest_share"]["median"] / even, 2),

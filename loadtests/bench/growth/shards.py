@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from loadtests.bench.growth.spread import spread
+from loadtests.bench.report.spreads import spread_of
 from policies import Charge, RateLimitPolicy, Window
 from policies.entities import Scope, Unit
 from policies.shards import Shards
@@ -169,7 +169,7 @@ def simulated(seeds: int, windows: int = WINDOWS) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for case in CASES:
         runs = [simulate(case, seed, windows) for seed in range(seeds)]
-        found.append({**case.row(), **{each: spread(run[each] for run in runs) for each in ("lost", "early")}})
+        found.append({**case.row(), **{each: spread_of(run[each] for run in runs) for each in ("lost", "early")}})
     return found
 
 

@@ -50,6 +50,19 @@ def test_up_checks_first(tmp_path: Path) -> None:
     assert not (tmp_path / ".sluice").exists()
 
 
+def test_tls_that_haproxy_does_not_speak(tmp_path: Path) -> None:
+    right = (Path(__file__).parents[3] / "serve_config.yaml").read_text()
+    files = "http_options:\n  ssl_certfile: /etc/tls.crt\n  ssl_keyfile: /etc/tls.key\n"
+    (tmp_path / "serve_config.yaml").write_text(right.replace("http_options:\n", files))
+    checked = sluice("check", cwd=tmp_path)
+    assert (checked.returncode, checked.stdout) == (0, "ok\n")
+    assert checked.stderr.startswith("warning: http_options.ssl_certfile is for Ray Serve's own proxy")
+    up = sluice("up", cwd=tmp_path)
+    assert up.returncode == 1
+    assert "`sluice up` puts HAProxy in front, which speaks no TLS" in up.stderr
+    assert not (tmp_path / ".sluice").exists()
+
+
 def test_an_unknown_command_is_bad_input() -> None:
     assert sluice("upp").returncode == 1
 

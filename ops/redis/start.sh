@@ -1,0 +1,90 @@
+#!/bin/sh
+# Starts a Redis, or the Sentinel beside it: `start.sh redis`, `start.sh sentinel`.
+#
+# What they need and a ConfigMap must not hold is written into RUN, which is to be in memory: passwords, and the users
+# with the hashes of theirs. No password is ever an argument of a command.
+set -eu
+umask 077
+
+: "${SELF:?the name by which the others reach this one}"
+: "${PEERS:?all of them, the first of which begins as the primary}"
+: "${CONFIG:=/etc/sluice-redis}"
+: "${PASSWORDS:=/run/secrets/sluice-redis}"
+: "${TLS:=/run/secrets/sluice-redis-tls}"
+: "${RUN:=/run/sluice-redis}"
+: "${DATA:=/data}"
+: "${PORT:=6379}"
+: "${SENTINEL_PORT:=26379}"
+: "${DOWN_AFTER_MS:=5000}"
+
+password() { tr -d '\r\n' < "$PASSWORDS/$1"; }
+
+hash_of() { password "$1" | sha256sum | cut -d ' ' -f 1; }
+
+users() {
+  sed -e "s/SLUICE_SHA256/$(hash_of password)/" -e "s/REPLICA_SHA256/$(hash_of replica-password)/" \
+    -e "s/SENTINEL_SHA256/$(hash_of sentinel-password)/" "$CONFIG/$1" > "$RUN/$1"
+  echo "aclfile $RUN/$1"
+}
+
+tls() {
+  echo "tls-cert-file $TLS/tls.crt"
+  echo "tls-key-file $TLS/tls.key"
+  echo "tls-ca-cert-file $TLS/ca.crt"
+}
+
+# Host and port of the primary as a Sentinel that runs already knows it: "host port".
+known_primary() {
+  for peer in $PEERS; do
+    host=${peer%%:*} rest=${peer#*:}
+    found=$(REDISCLI_AUTH=$(password sentinel-password) redis-cli --tls --cacert "$TLS/ca.crt" --cert "$TLS/tls.crt" \
+      --key "$TLS/tls.key" --user sentinel --no-auth-warning -t 2 -h "$host" -p "${rest#*:}" \
+      sentinel get-master-addr-by-name sluice 2> /dev/null | tr '\n' ' ') || continue
+    case $found in *[0-9]\ ) echo "$found" && return ;; esac
+  done
+  first=${PEERS%% *} rest=${first#*:}
+  echo "${first%%:*} ${rest%%:*}"
+}
+
+# shellcheck disable=SC2046 # two words are meant
+set -- "$1" $(known_primary)
+
+case $1 in
+  redis)
+    {
+      cat "$CONFIG/redis.conf"
+      echo "tls-port $PORT"
+      tls
+      users users.acl
+      echo "masterauth \"$(password replica-password)\""
+      echo "dir $DATA"
+      echo "replica-announce-ip $SELF"
+      echo "replica-announce-port $PORT"
+      [ "$2 $3" = "$SELF $PORT" ] || echo "replicaof $2 $3"
+    } > "$RUN/redis.conf"
+    exec redis-server "$RUN/redis.conf"
+    ;;
+  sentinel)
+    {
+      cat "$CONFIG/sentinel.conf"
+      echo "tls-port $SENTINEL_PORT"
+      tls
+      users sentinel-users.acl
+      echo "sentinel sentinel-pass \"$(password sentinel-password)\""
+      echo "dir $RUN"
+      echo "sentinel announce-ip $SELF"
+      echo "sentinel announce-port $SENTINEL_PORT"
+      echo "sentinel monitor sluice $2 $3 2"
+      echo "sentinel auth-user sluice sentinel"
+      echo "sentinel auth-pass sluice \"$(password sentinel-password)\""
+      echo "sentinel down-after-milliseconds sluice $DOWN_AFTER_MS"
+      echo "sentinel failover-timeout sluice $((DOWN_AFTER_MS * 4))"
+      echo "sentinel parallel-syncs sluice 1"
+    } > "$RUN/sentinel.conf"
+    exec redis-server "$RUN/sentinel.conf" --sentinel
+    ;;
+  *)
+    echo "start.sh: '$1' is neither redis nor sentinel" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,151 @@
+"""`ops/redis`: three Redis servers and three Sentinels, started by the script and the files that the pods use, with TLS
+and a user for everybody; the primary is killed, and decisions go on."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+
+from policies import Charge, Limiter, RateLimitPolicy
+from policies.access import RedisAccess
+from policies.connect import connect
+from policies.errors import StoreError
+from tests.policies.certificates import Authority
+from tests.policies.redis_nodes import free_ports, until
+
+OPS = Path(__file__).parents[2] / "ops" / "redis"
+SECRETS = {"password": "for-sluice", "replica-password": "for-replicas", "sentinel-password": "for-sentinels"}
+POLICY = RateLimitPolicy(name="burst", scope="TENANT", limit=1_000, window="10m")
+
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, ("redis-server", "redis-cli"))),
+    reason="no redis-server with its redis-cli on PATH",
+)
+
+
+@dataclass
+class Pods:
+    """What the StatefulSet would run, on loopback."""
+
+    folder: Path
+    ports: list[tuple[int, int]]
+    """Of each pod: of its Redis, and of its Sentinel."""
+    access: RedisAccess
+    redises: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sentinels: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"rediss+sentinel://{','.join(f'localhost:{sentinel}' for _, sentinel in self.ports)}/sluice"
+
+    def run(self, what: str, pod: int) -> subprocess.Popen[bytes]:
+        port, sentinel_port = self.ports[pod]
+        run, data = self.folder / f"run-{pod}-{what}", self.folder / f"data-{pod}"
+        for made in (run, data):
+            made.mkdir(exist_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "SELF": "localhost",
+            "PEERS": " ".join(f"localhost:{one}:{other}" for one, other in self.ports),
+            "CONFIG": str(OPS),
+            "PASSWORDS": str(self.folder / "passwords"),
+            "TLS": str(self.folder / "tls"),
+            "RUN": str(run),
+            "DATA": str(data),
+            "PORT": str(port),
+            "SENTINEL_PORT": str(sentinel_port),
+            "DOWN_AFTER_MS": "1500",
+        }
+        with (run / "log").open("ab") as log:
+            return subprocess.Popen(["/bin/sh", OPS / "start.sh", what], env=environment, stdout=log, stderr=log)
+
+    def primary_port(self) -> int | None:
+        """As the Sentinels say, where two of them agree and know each other and the replicas."""
+        found = []
+        for _, port in self.ports:
+            with redis.Redis(
+                port=port,
+                username="sluice",
+                password=SECRETS["password"],
+                ssl=True,
+                ssl_ca_certs=str(self.access.ca_file),
+                ssl_certfile=str(self.access.cert_file),
+                ssl_keyfile=str(self.access.key_file),
+                retry=None,
+            ) as client:
+                state = client.sentinel_masters()["sluice"]
+                whole = state["num-other-sentinels"] == 2 and state["num-slaves"] == 2
+                found.append(state["port"] if whole else None)
+        return int(found[0]) if found[0] is not None and len(set(found)) == 1 else None
+
+    def close(self) -> None:
+        for process in (*self.sentinels, *self.redises):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def pods(tmp_path: Path) -> Iterator[Pods]:
+    (passwords := tmp_path / "passwords").mkdir()
+    for name, secret in SECRETS.items():
+        (passwords / name).write_text(f"{secret}\n")
+    (tls := tmp_path / "tls").mkdir()
+    authority = Authority(tls, "ca")
+    authority.file.rename(tls / "ca.crt")
+    for file, name in zip(authority.issue("server", "localhost"), ("tls.crt", "tls.key"), strict=True):
+        file.rename(tls / name)
+    certificate, key = authority.issue("client")
+    password = passwords / "password"
+    access = RedisAccess("sluice", password, "sluice", password, tls / "ca.crt", certificate, key)
+    ports = free_ports(6)
+    made = Pods(tmp_path, list(zip(ports[::2], ports[1::2], strict=True)), access)
+    made.redises = [made.run("redis", pod) for pod in range(3)]
+    made.sentinels = [made.run("sentinel", pod) for pod in range(3)]
+    try:
+        until(made.primary_port, f"the Sentinels agree: see {tmp_path}")
+        yield made
+    finally:
+        made.close()
+
+
+async def _decided(limiter: Limiter, within_s: float = 30) -> int:
+    """How much is used after a decision that was made at last."""
+    give_up = time.monotonic() + within_s
+    while True:
+        try:
+            return (await limiter.acquire([Charge(POLICY, "acme")])).windows[0].used
+        except StoreError:
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.05)
+
+
+async def test_decisions_go_on_when_the_primary_is_killed(pods: Pods) -> None:
+    assert pods.primary_port() == pods.ports[0][0]
+    client = connect(pods.url, access=pods.access)
+    limiter = Limiter(client, deadline_s=1)
+    assert [await _decided(limiter) for _ in range(3)] == [1, 2, 3]
+    pods.redises[0].send_signal(signal.SIGKILL)
+    pods.redises[0].wait()
+    after = await _decided(limiter)
+    # It comes back as the pod would: the Sentinels tell it whom to follow.
+    pods.redises[0] = pods.run("redis", 0)
+    now = until(pods.primary_port, "the Sentinels agree again")
+    assert now in [port for port, _ in pods.ports[1:]]
+    assert await _decided(limiter) > after
+    await limiter.close()
+    await client.aclose()
+
+
+def test_no_password_is_an_argument_or_in_an_environment(pods: Pods) -> None:
+    for process in (*pods.redises, *pods.sentinels):
+        for file in ("cmdline", "environ"):
+            told = Path(f"/proc/{process.pid}/{file}").read_bytes()
+            assert not [secret for secret in SECRETS.values() if secret.encode() in told]

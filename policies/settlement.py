@@ -42,11 +42,12 @@ class Settlement:
             self._renewals[decision.id] = self._spawn(self._renew(decision))
 
     def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None] | None":
-        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is, or
-        at once where nothing changes by it."""
+        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is;
+        where nothing changes by it, there is none."""
         self._stop_renewing(decision)
         if decision.degraded or any(_to_settle(charge, actual) for charge in decision._charges):
             return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
+        self._limiter.counts.settlements["settled"] += 1
         return None
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":

@@ -107,10 +107,14 @@ class RequestTrace:
             self._model.end()
             self._model = None
 
-    def settles(self, task: "Task[None]") -> None:
-        """What it was charged is corrected or taken back, by this task; the span ends with it."""
+    def settles(self, task: "Task[None] | None") -> None:
+        """What it was charged is corrected or taken back, by this task; the span ends with it. None: it is right as it
+        is."""
         span = self._tracer.start_span("settlement", self._context)
-        task.add_done_callback(lambda _: span.end())
+        if task is None:
+            span.end()
+        else:
+            task.add_done_callback(lambda _: span.end())
 
     def ended(self, attributes: Attributes, *, failed: bool) -> None:
         """The request has ended."""

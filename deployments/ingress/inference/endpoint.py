@@ -195,15 +195,13 @@ class Inference:
         finally:
             if slot is not None:
                 state.pools.release(slot, used.tokens() if used.ran else None)
-            settling: asyncio.Task[None] | None
             if used.ran:
                 settling = state.settlement.end(decision, used.actual())
             else:
                 settling = exchange.undoing = state.settlement.undo(decision)
             if exchange.trace is not None:
                 exchange.trace.model_ended()
-                if settling is not None:
-                    exchange.trace.settles(settling)
+                exchange.trace.settles(settling)
 
     async def _stream(
         self, operation: Operation, model: Model, call: dict[str, Any], used: Used, exchange: Exchange

@@ -41,15 +41,15 @@ class Settlement:
         if decision.holds_leases:
             self._renewals[decision.id] = self._spawn(self._renew(decision))
 
-    def end(self, decision: Decision, actual: Actual) -> None:
-        """The request has ended and used this much, by unit; units left out stay as reserved."""
+    def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None]":
+        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is."""
         self._stop_renewing(decision)
-        self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
+        return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":
         """The request never ran: as though it had not been asked. Done when the task is."""
         self._stop_renewing(decision)
-        return self._spawn(self._try(lambda: self._limiter.cancel(decision)))
+        return self._spawn(self._try("undone", lambda: self._limiter.cancel(decision)))
 
     async def close(self) -> None:
         """Waits for settlements under way."""
@@ -76,18 +76,21 @@ class Settlement:
             await asyncio.sleep(lease_s / RENEWALS_PER_LEASE)
             try:
                 if not await self._limiter.renew(decision):
+                    self._limiter.counts.leases_expired += 1
                     _log.warning("a lease of decision %s ran out while its request was running", decision.id)
                     return
             except StoreError as error:
                 _log.warning("a lease of decision %s could not be renewed: %s", decision.id, error)
 
-    async def _try(self, settle: Any) -> None:
+    async def _try(self, outcome: str, settle: Any) -> None:
         for attempt in range(ATTEMPTS):
             try:
                 await settle()
+                self._limiter.counts.settlements[outcome] += 1
                 return
             except StoreError as error:
                 last = error
                 if attempt + 1 < ATTEMPTS:
                     await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
+        self._limiter.counts.settlements["given_up"] += 1
         _log.error("a settlement was given up after %d attempts: %s", ATTEMPTS, last)

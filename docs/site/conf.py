@@ -21,7 +21,7 @@ html_title = "Sluice"
 extensions = ["myst_parser"]
 
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**.md", "ops/*/README.md"]
+include_patterns = ["*.md", "docs/**.md"]
 exclude_patterns = navigation.OTHER_FOLDERS
 
 myst_heading_anchors = 4  # as GitHub makes them

@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-OTHER_FOLDERS = [".*", "*.egg-info", "deployments", "examples", "frontend", "loadtests", "policies"]
+OTHER_FOLDERS = [".*", "*.egg-info", "deployments", "examples", "frontend", "loadtests", "ops", "policies"]
 OTHER_FOLDERS += ["requirements", "serve_app", "tests", "docs/site", "dist", "build"]
 """Where no pages are; Sphinx need not look there."""
 

@@ -36,8 +36,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README.md and its neighbours, everything in docs/, and what ops/ has for readers."""
-    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "ops").glob("*/README.md")])
+    """README.md and its neighbours, and everything in docs/."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 @cache

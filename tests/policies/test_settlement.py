@@ -6,6 +6,7 @@ import pytest
 
 from policies import Decision
 from policies import settlement as module
+from policies.counts import LimiterCounts
 from policies.errors import StoreUnavailableError
 from policies.settlement import ATTEMPTS, LONGEST_PAUSE_S, Settlement
 
@@ -14,7 +15,7 @@ class FailingLimiter:
     """Fails so many times before it settles."""
 
     def __init__(self, failures: int) -> None:
-        self.left, self.settled = failures, 0
+        self.left, self.settled, self.counts = failures, 0, LimiterCounts()
 
     async def settle(self, decision: Decision, actual: object) -> None:
         if self.left:
@@ -42,6 +43,7 @@ async def test_a_settlement_outlasts_a_restart_of_redis(pauses: list[float], fai
     settlement.end(Decision("id", True, 0.0, None, 1.0, ()), {})
     await settlement.close()
     assert limiter.settled == settled
+    assert limiter.counts.settlements == {"settled" if settled else "given_up": 1}
     assert len(pauses) == min(failures, ATTEMPTS - 1)
     if failures >= ATTEMPTS - 1:
         assert sum(pauses) > 10

@@ -23,6 +23,7 @@ from deployments.ingress.inference.exchange import Exchange, Used
 from deployments.ingress.inference.operation import Operation
 from deployments.ingress.routes import route
 from deployments.ingress.state import IngressState
+from deployments.ingress.traced import told_of
 from deployments.router.contract import (
     AdmissionError,
     ModelFailedError,
@@ -56,7 +57,9 @@ class Inference:
         """The last windows whose headers were written, and the headers: in a flood of denials many share theirs."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, send)
+        exchange, state = Exchange(scope, send), self._state
+        if state.tracer is not None:
+            exchange.trace = state.tracer.begin(scope["headers"])
         try:
             async with asyncio.timeout(self._state.settings.request_deadline_s):
                 await self._serve(scope, receive, exchange)
@@ -78,7 +81,13 @@ class Inference:
             await exchange.fail(broken)
             raise  # for the log
         finally:
-            recorder, identity = self._state.feed.recorder, exchange.identity
+            state.tally.ended(exchange)
+            if state.access_log is not None:
+                state.access_log.ended(exchange)
+            if exchange.trace is not None:
+                attributes, failed = told_of(exchange)
+                exchange.trace.ended(attributes, failed=failed)
+            recorder, identity = state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:
                 recorder.ended(exchange.ended(identity))
 
@@ -123,7 +132,12 @@ class Inference:
         try:
             with refusals():
                 charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
+                asked_at = time.monotonic()
                 decision = await state.limiter.acquire(charges)
+                took_s = time.monotonic() - asked_at
+                state.tally.decided(decision, took_s)
+                if exchange.trace is not None:
+                    exchange.trace.passed("check", took_s, {"sluice.allowed": decision.allowed})
         except HttpError as error:
             raise _UnservedError(error, denied=True) from error
         recorder = state.feed.recorder
@@ -137,7 +151,7 @@ class Inference:
 
         used, slot = Used(input_tokens), None
         exchange.used = used
-        asked_at = time.monotonic() if recorder.watched else 0.0
+        asked_at = time.monotonic()
         state.settlement.begin(decision)
         try:
             slot = await state.pools.admit(
@@ -151,17 +165,22 @@ class Inference:
                 )
             )
             used.ran = True
-            if asked_at:
-                exchange.wait_s = time.monotonic() - asked_at
+            exchange.wait_s = time.monotonic() - asked_at
+            call = operation.call(model)
+            if exchange.trace is not None:
+                exchange.trace.passed("admission", exchange.wait_s, {"sluice.band": identity.qos_tier})
+                call["traceparent"] = exchange.trace.model_begins(model.name)
             if operation.stream:
-                await self._stream(operation, model, used, exchange)
+                await self._stream(operation, model, call, used, exchange)
             else:
-                answer = await state.pools.call(model.pool_name, operation.method, operation.call(model))
+                answer = await state.pools.call(model.pool_name, operation.method, call)
                 body, report = _unless_refused(answer, used)
                 used.report(report)
                 await exchange.reply(body)
         except AdmissionError as error:
             no_slot = _no_slot(error, model)
+            if exchange.trace is not None and slot is None:
+                exchange.trace.passed("admission", time.monotonic() - asked_at, {"error.type": no_slot.code})
             if exchange.begun:  # the replica was lost in the middle: what was sent cannot be taken back
                 used.failed()
                 raise no_slot from error
@@ -174,12 +193,17 @@ class Inference:
             if slot is not None:
                 state.pools.release(slot, used.tokens() if used.ran else None)
             if used.ran:
-                state.settlement.end(decision, used.actual())
+                settling = state.settlement.end(decision, used.actual())
             else:
-                exchange.undoing = state.settlement.undo(decision)
+                settling = exchange.undoing = state.settlement.undo(decision)
+            if exchange.trace is not None:
+                exchange.trace.model_ended()
+                exchange.trace.settles(settling)
 
-    async def _stream(self, operation: Operation, model: Model, used: Used, exchange: Exchange) -> None:
-        reply = self._state.pools.stream(model.pool_name, operation.method, operation.call(model))
+    async def _stream(
+        self, operation: Operation, model: Model, call: dict[str, Any], used: Used, exchange: Exchange
+    ) -> None:
+        reply = self._state.pools.stream(model.pool_name, operation.method, call)
         async with aclosing(cast(Any, reply)) as pieces:
             async for piece in pieces:
                 events, chunks, report = _unless_refused(piece, used)

@@ -11,6 +11,10 @@ ENGINES := $(VENV)/.engines
 # vLLM wants other versions of what Sluice uses, so its tests have an environment of their own.
 VLLM := .venv-vllm
 VLLM_INSTALLED := $(VLLM)/.installed
+# So does LiteLLM's proxy, which is only measured. Two packages of it that are not open source or not needed are left out.
+LITELLM := .venv-litellm
+LITELLM_INSTALLED := $(LITELLM)/.installed
+LITELLM_PROXY := litellm[proxy]==1.109.3
 # On Linux the plain version is the build for CUDA, of several gigabytes; the local version names the one for the CPU.
 TORCH := torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 
@@ -31,7 +35,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
+.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,7 +61,20 @@ page: $(PAGE) ## build the page (needs Node 20.19 or later)
 
 api: $(INSTALLED) $(PAGE_PACKAGES) ## make the API's description, and the page's typed client from it, again
 	@$(BIN)/sluice openapi > frontend/openapi.json
+	@$(BIN)/python -m docs.site.reference
 	@$(call with_node,$(NPM) run --silent api,the client is not made again)
+
+DIAGRAMS := dist/docs/mermaid/mermaid.min.js
+$(DIAGRAMS): docs/site/mermaid.lock | $(INSTALLED)
+	@$(call with_node,echo "==> fetching what draws the diagrams (once)" && $(BIN)/python -m docs.site.mermaid,\
+	  diagrams in the documentation stay text)
+
+docs: $(INSTALLED) $(DIAGRAMS) ## build the documentation as a site: dist/docs/html/index.html
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site -d dist/docs/doctrees . dist/docs/html
+	@echo "==> dist/docs/html/index.html"
+
+reference: $(INSTALLED) ## write the parts of the documentation that are made from the code again
+	@$(BIN)/python -m docs.site.reference
 
 run: $(INSTALLED) page ## start everything on http://127.0.0.1:8000 (Ctrl-C ends it)
 	@exec $(BIN)/sluice up serve_config.yaml
@@ -72,7 +89,7 @@ $(ENGINES): $(INSTALLED) requirements/engines.lock
 
 engines: $(ENGINES) ## install transformers and torch for the CPU, for the engines' tests
 
-test: $(ENGINES) page ## every test (real Redis, real Ray Serve, a real browser)
+test: $(ENGINES) page $(DIAGRAMS) ## every test (real Redis, real Ray Serve, a real browser)
 	@$(call with_node,$(NPM) run --silent test,the page's own tests are skipped)
 	@$(BIN)/python -m tests.lanes
 
@@ -96,8 +113,15 @@ check: $(INSTALLED) $(PAGE_PACKAGES) ## formatter, linter and types, as CI runs 
 	@$(BIN)/sluice openapi | cmp --silent - frontend/openapi.json || { echo "frontend/openapi.json is stale: make api" >&2; exit 1; }
 	@$(call with_node,$(NPM) run --silent check && $(NPM) run --silent api-check,the page is not checked)
 
+$(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
+	@echo "==> installing LiteLLM's proxy into $(LITELLM) (once; a minute)"
+	@test -x $(LITELLM)/bin/python || $(PYTHON) -m venv $(LITELLM)
+	@$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
+	@$(LITELLM)/bin/uv pip install --quiet --compile-bytecode --python $(LITELLM)/bin/python --no-deps --require-hashes -r requirements/litellm.lock
+	@touch $(LITELLM_INSTALLED)
+
 ARGUMENTS ?=
-bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
+bench: $(INSTALLED) ## measure everything that has a target (three quarters of an hour; wrk must be there; ARGUMENTS=--quick tries it)
 	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)
@@ -115,8 +139,8 @@ bench-embeddings: $(ENGINES) ## embeddings batched and one by one, for 1, 8 and 
 bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 and 32 callers (three minutes)
 	@$(BIN)/python -m loadtests.bench.engines
 
-bench-live: $(INSTALLED) ## what the live feed costs the requests that it tells of (three minutes)
-	@$(BIN)/python -m loadtests.bench.live_feed
+bench-live: $(INSTALLED) ## what the live feed costs the requests that an ingress alone serves (a minute)
+	@$(BIN)/python -m loadtests.bench.costs --only alone
 
 bench-page: $(INSTALLED) page ## the page under 20,000 requests a minute, beside a running `make run` (five minutes)
 	@$(BIN)/python -m loadtests.bench.page
@@ -151,12 +175,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
-	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) --extra dev --extra tracing -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
+	@$(COMPILE) --override requirements/litellm.overrides - -o requirements/litellm.lock <<< '$(LITELLM_PROXY)'
 	@$(COMPILE) --extra transformers -c requirements/dev.lock \
 	  -c <(sed -E '/^torch==/,/[^\\]$$/d' requirements/engines.lock) -c <(echo '$(firstword $(subst +, ,$(TORCH)))') \
 	  pyproject.toml -o requirements/gpu.lock
@@ -166,4 +191,4 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist
+	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist dist/docs

@@ -147,8 +147,10 @@ class Tenant(Entity):
     """A customer or a team: whom limits and service levels are agreed with."""
 
     name: Name
+    """Unique among tenants."""
     qos_tier: Name = "standard"
-    """Band in which its requests wait when the GPUs are busy."""
+    """Band in which its requests wait when the GPUs are busy: `internal`, `premium`, `standard` or `batch`. Policies
+    can match on it too."""
     weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
     """Share of its band against the other tenants in it."""
 
@@ -157,7 +159,9 @@ class UserAccount(Entity):
     """A person or service of a tenant."""
 
     name: Name
+    """Unique among users."""
     tenant: Name
+    """Whose user it is."""
 
 
 class Role(StrEnum):
@@ -182,16 +186,22 @@ class ApiKey(Entity):
     id: Annotated[str, Field(pattern=KEY_ID)]
     """The public part: a key reads `sk-<id>-<secret>`, a demo key `sk-demo-<name>`."""
     user: Name
+    """Whose key it is."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Lower-case hexadecimal SHA-256 of the whole key."""
     role: Role = Role.INFERENCE
+    """What it may do: `inference` asks models, `admin` has the whole admin API, `operator` reads it and revokes keys,
+    `gateway` decides for another gateway. Only `inference` may ask models."""
     models: tuple[Name, ...] | None = None
     """Models it may use; every model where absent."""
     expires_at: Moment | None = None
+    """From when it is refused; never where absent."""
     revoked: bool = False
+    """Refused for good."""
     previous_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What `sha256` was before the last rotation; still accepted until `previous_until`."""
     previous_until: Moment | None = None
+    """Until when the secret before the last rotation is accepted."""
     demo: bool = False
     """A well-known key of the demonstration: works only where the application runs with `demo: true`."""
 
@@ -206,16 +216,20 @@ class ModelTier(Entity):
     """A class of models that are limited together (small, large)."""
 
     name: Name
+    """Unique among tiers."""
 
 
 class Model(Entity):
     """A model that clients may name."""
 
     name: Name
+    """Unique among models and their aliases."""
     tier: Name
+    """The class of models that it belongs to."""
     pool: Name | None = None
     """The deployment that runs it (`args.models[].name`); the model's own name where absent."""
     aliases: tuple[Name, ...] = ()
+    """Other names that clients may use for it; limits count them as the model itself."""
     max_output_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = 1_024
     """Longest reply, in tokens; also what is reserved for a request that names no cap of its own."""
     split: Annotated[

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from deployments.metrics.definitions import MOST_NAMES
 from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
+from deployments.tracing import TracingOptions
 from policies.access import RedisAccess
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_access, check_url, holds_password
@@ -51,16 +53,16 @@ class Settings(BaseModel):
     """Base of every settings model: a key that is not known is an error, and values do not change later. An error does
     not repeat what was given, which may be an address with a password: under a plain `serve run` it ends in logs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class RedisSettings(Settings):
     """Where the log is kept."""
 
     url: str = "embedded"
-    """`embedded`: a redis-server process of our own under `state_dir`. Otherwise the address of yours:
+    """`embedded`: a redis-server process of our own under `state_dir`, for one machine. Otherwise the address of yours:
     `redis://host:6379/0`, `rediss://…` (TLS), `unix:///path.sock`, `redis+sentinel://host:26379,host2:26379/primary-name`,
-    `redis+cluster://host:6379,host2:6379`; `rediss+…` with TLS."""
+    `redis+cluster://host:6379,host2:6379`; `rediss+…` with TLS: [cluster.md](cluster.md)."""
 
     username: str | None = None
     """ACL user of the Redis servers, with `password_file`. `default` where left out."""
@@ -135,18 +137,21 @@ class HttpSettings(Settings):
     """A request that is not finished by then is ended; no client header lifts it. Seconds."""
 
     ratelimit_headers: Literal["openai", "ietf", "both"] = "both"
-    """Which families of rate-limit headers replies carry: OpenAI's `x-ratelimit-*`, the IETF draft's
-    `RateLimit` and `RateLimit-Policy`, or both."""
+    """Which families of rate-limit headers replies carry. `openai`: `x-ratelimit-*`; `ietf`: the draft's `RateLimit`
+    and `RateLimit-Policy`; or `both`."""
 
     failed_authentications_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 30
-    """From one client address, at one ingress replica; beyond it only keys that were used before are let in. 0: no
-    limit."""
+    """From one client address (of IPv6: one /64 network), at one ingress replica, in any 60 s. Beyond it only keys that
+    were used before are let in; whatever is wrong or would have to be looked up is answered with 429
+    `too_many_failed_authentications`. 0: no limit."""
 
     trusted_proxies: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
-    """Addresses or networks of proxies whose `X-Forwarded-For` says where a request comes from."""
+    """Addresses or networks of proxies whose `X-Forwarded-For` says where a request comes from: add your load
+    balancer's, and with ingress replicas on several nodes those of the nodes."""
 
     cors_origins: tuple[Origin, ...] = ()
-    """Origins whose pages may use the API from a browser; `*` for all. None by default."""
+    """Origins whose pages may use the API from a browser, such as `https://chat.example.com`; `["*"]` for all. There
+    are no cookies: such a page sends a key as any client does."""
 
 
 class EngineSettings(Settings):
@@ -154,7 +159,7 @@ class EngineSettings(Settings):
 
     kind: Annotated[str, AfterValidator(check_kind)] = "simulated"
     """`simulated` answers with made-up words at a configured pace: for demos and load tests. `transformers` runs
-    models of Hugging Face's transformers, `python` a class of your own: docs/engines.md."""
+    models of Hugging Face's transformers, `vllm` runs vLLM, `python` a class of your own: [engines.md](engines.md)."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of that engine; checked by the engine itself before anything starts."""
@@ -172,7 +177,10 @@ class ModelSettings(Settings):
     resources (`num_cpus`, `num_gpus`) are set under `deployments` in the same file, as in any Serve config."""
 
     name: Name
+    """The pool's name; its deployment is `model-<name>`."""
+
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    """What answers: its `kind` and its `options`."""
 
     slots: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """How many requests one replica works on at once; never more than its `max_ongoing_requests`, which it is where
@@ -197,10 +205,12 @@ class QosArgs(QosSettings):
     """Who goes next when all slots are taken: docs/qos.md."""
 
     enabled: bool = True
-    """Off: there are no bands and no fair shares; Ray Serve's own queues hold what waits."""
+    """`false`: there are no bands and no fair shares; Ray Serve's own queues hold what waits, and `longest_wait`,
+    `fallback_after` and `x-sluice-queue-timeout-ms` have no effect."""
 
     sla: dict[str, SlaSettings] = Field(default_factory=dict)
-    """Service levels by QoS tier."""
+    """What is agreed, by QoS tier: `premium: {ttft_p95_ms: 800, success_rate: 0.999}`;
+    [routing.md](routing.md#service-levels)."""
 
     @model_validator(mode="after")
     def _the_tiers_are_bands(self) -> "QosArgs":
@@ -213,25 +223,71 @@ class QosArgs(QosSettings):
         return self
 
 
+class MetricsSettings(Settings):
+    """What Prometheus is told: docs/metrics.md."""
+
+    enabled: bool = True
+    """Off: nothing is exported."""
+
+    most_names: Annotated[int, Field(ge=1, le=10_000)] = MOST_NAMES
+    """How many policies, and how many models, each replica tells apart; those that come later are counted together as
+    `other`."""
+
+
+class LoggingSettings(Settings):
+    """What is logged beside what Ray Serve's own `logging_config` says: docs/logs.md."""
+
+    access: bool = False
+    """One line of JSON for each request to a model, in a file of each ingress replica beside Ray Serve's logs."""
+
+
+class TracingSettings(Settings):
+    """Traces for OpenTelemetry: docs/tracing.md."""
+
+    enabled: bool = False
+    """On: requests are traced, as many as `sample_rate` says. Needs `sluice[tracing]`."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "http://127.0.0.1:4318/v1/traces"
+    """Where spans are sent: the address of an OTLP receiver that takes HTTP with protobuf."""
+
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the requests that are traced, among those that bring no `traceparent`; one that does says it itself."""
+
+    def options(self) -> TracingOptions | None:
+        """As the deployments take it; None where it is off."""
+        return TracingOptions(self.endpoint, self.sample_rate) if self.enabled else None
+
+
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
 
     demo: bool = False
-    """Accept the well-known demo keys of the catalogue. Refused when Serve listens beyond loopback."""
+    """Accepts the well-known demo keys of the catalogue. Refused when Serve listens beyond loopback."""
 
     state_dir: Path = Path(".sluice")
-    """Where the embedded Redis keeps its append-only file; relative to the directory of the start."""
+    """Where the embedded Redis keeps its append-only file, and `sluice up` its log; relative to the directory of the
+    start."""
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
+    """Where the log of the limits is kept: see below."""
     http: HttpSettings = Field(default_factory=HttpSettings)
+    """What the ingress accepts: see below."""
     qos: QosArgs = Field(default_factory=QosArgs)
+    """Who goes next when all slots are taken: see below."""
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    """What Prometheus is told: see below."""
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    """What is logged: see below."""
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
+    """Traces for OpenTelemetry: see below."""
     models: Annotated[list[ModelSettings], Field(min_length=1)]
+    """The models: see below."""
 
     missing_resources: Literal["auto", "refuse", "warn"] = "auto"
     """What happens when the Ray cluster can never place all replicas, for want of GPUs, CPUs or anything else that
     `ray_actor_options` ask for. `refuse`: the deployment fails and says why. `warn`: it says so in Serve's log, and
     the replicas wait for nodes. `auto`: `warn` where the cluster may get nodes by itself (KubeRay, Ray's cluster
-    launcher), else `refuse`."""
+    launcher), else `refuse`: [engines.md](engines.md#gpus)."""
 
     @model_validator(mode="after")
     def _names_once(self) -> "ApplicationArgs":

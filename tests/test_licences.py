@@ -57,6 +57,11 @@ def test_so_are_those_of_the_engines() -> None:
     _assert_permissive(_names("engines.lock") - _names("runtime.lock"), 15)
 
 
+def test_so_are_those_of_what_is_in_the_documentations_site() -> None:
+    """Its theme and scripts are copied into it; docutils is not. (Mermaid, which its lock names, is MIT.)"""
+    _assert_permissive({"furo", "sphinx", "sphinx-basic-ng", "myst-parser"}, 4)
+
+
 def test_torch_is_not_locked() -> None:
     """Its build for the CPU is no file of the package index's, and the one that is brings gigabytes of CUDA."""
     text = (LOCKS / "engines.lock").read_text()

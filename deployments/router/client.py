@@ -56,7 +56,8 @@ class RouterPools:
         self._ingress, self._longest_waits_s = ingress, longest_waits_s
         self._admission: Admission | None = None
         self._handles: dict[str, DeploymentHandle[Any]] = {}
-        self._streams: dict[str, DeploymentHandle[Any]] = {}
+        self._methods: dict[tuple[str, str, bool], DeploymentHandle[Any]] = {}
+        """By pool, method and whether it streams: made once, since Ray would make them for each call."""
         self._answered: set[str] = set()
         self._settled = False
         """Whether a router was ever found granting. While a later one settles, requests wait: that is no want of
@@ -102,13 +103,12 @@ class RouterPools:
             await self._admission.close()
 
     async def call(self, pool: str, method: str, argument: Any) -> Any:
-        handle = (await self._table(pool))[0]
+        handle = await self._method(pool, method, stream=False)
         with self._errors_of(pool):
-            return await _answer(getattr(handle, method).remote(argument))
+            return await _answer(handle.remote(argument))
 
     async def stream(self, pool: str, method: str, argument: Any) -> AsyncIterator[Any]:
-        handle = (await self._table(pool))[1]
-        pieces = getattr(handle, method).remote(argument)
+        pieces = (await self._method(pool, method, stream=True)).remote(argument)
         try:
             with self._errors_of(pool):
                 async for piece in pieces:
@@ -144,18 +144,28 @@ class RouterPools:
         except _NO_ANSWER as error:
             raise RouterAwayError(f"the model router does not answer: {type(error).__name__}") from error
 
-    async def _table(self, pool: str) -> tuple[DeploymentHandle[Any], DeploymentHandle[Any]]:
+    async def _method(self, pool: str, method: str, *, stream: bool) -> Any:
+        found = self._methods.get((pool, method, stream))
+        if found is not None:
+            return found
         if pool not in self._handles:
             with self._errors_of(pool):
                 await self._refresh()
-        try:
-            return self._handles[pool], self._streams[pool]
-        except KeyError:
-            raise PoolUnavailableError(f"there is no pool {pool!r}: args.models has no model of that name") from None
+        handle = self._handles.get(pool)
+        if handle is None:
+            raise PoolUnavailableError(f"there is no pool {pool!r}: args.models has no model of that name")
+        # What travels is made of dicts, lists, texts, bytes and numbers, which plain pickle writes several times faster
+        # than Ray's own. What comes back may be anything that an engine raises, and stays with Ray's.
+        found = handle.options(method_name=method, stream=stream, request_serialization="pickle")
+        self._methods[pool, method, stream] = found
+        return found
 
     async def _refresh(self) -> None:
-        self._handles = dict(await self._router.pools.remote())
-        self._streams = {name: handle.options(stream=True) for name, handle in self._handles.items()}
+        pools = await self._router.pools.remote()
+        # A handle that is known stays: with each one, Ray starts a router that reports its metrics ten times a second
+        # for as long as this process lives.
+        self._handles = {name: self._handles.get(name, handle) for name, handle in pools.items()}
+        self._methods = {key: method for key, method in self._methods.items() if key[0] in self._handles}
 
     @contextmanager
     def _errors_of(self, pool: str) -> Iterator[None]:

@@ -65,6 +65,26 @@ class Served:
         title = f"ray::ServeReplica:{application}:{deployment}"
         return [each for each in self.processes() if _title(each).startswith(title)]
 
+    def roles(self) -> dict[str, psutil.Process]:
+        """The processes that last as long as the server does, by what they are, as in `Ingress`, `haproxy`, `raylet`;
+        further ones of a kind get marks behind it."""
+        found: dict[str, psutil.Process] = {}
+        for process in self.processes():
+            try:
+                title, name = "".join(process.cmdline()[:1]), process.name()
+            except psutil.Error:
+                continue
+            if title.startswith("ray::ServeReplica:"):
+                role = title.split(":")[-1].split(" ")[0]
+            elif title.startswith("ray::"):
+                role = title.removeprefix("ray::").split(".")[0].split(" ")[0]
+            else:
+                role = name
+            while role in found:
+                role += "'"
+            found[role] = process
+        return found
+
     def processes(self) -> list[psutil.Process]:
         """Everything below `sluice up`, and it."""
         top = psutil.Process(self.process.pid)

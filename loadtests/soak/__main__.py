@@ -9,21 +9,20 @@ live feed now and then. Results: loadtests/results/soak.json and docs/benchmarks
 """
 
 import argparse
-import hashlib
 import time
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from loadtests.bench.applications import CHUNKS, MODEL, ROOMY, catalogue, secret, sluice
+from loadtests.bench.applications import CHUNKS, MODEL, sluice
 from loadtests.bench.machine import load, machine, redis_version
 from loadtests.bench.report.page import write_section
 from loadtests.bench.report.results import ROOT, keep
 from loadtests.bench.serving import Served, redis_server, serving
 from loadtests.soak import report
 from loadtests.soak.leftovers import leftovers
-from loadtests.soak.samples import Sample, roles, sample
-from loadtests.soak.traffic import ADMIN, Company, mixed, pause_for
+from loadtests.soak.samples import Sample, sample
+from loadtests.soak.traffic import Company, mixed, pause_for
 
 MODELS = {
     MODEL: {"first_token_ms": 5, "inter_token_ms": 1, "reply_tokens": CHUNKS},
@@ -44,7 +43,7 @@ def main() -> None:
     with redis_server() as redis_url:
         on = machine("ray", "uvicorn", "redis", **{"redis-server": redis_version(redis_url)})
         print("starting Ray Serve", flush=True)
-        with serving([sluice(redis_url, models=MODELS, user_catalogue=_catalogue())]) as served:
+        with serving([sluice(redis_url, models=MODELS)]) as served:
             results = {"date": time.strftime("%Y-%m-%d"), "machine": on, **run(served, redis_url, options.minutes)}
     on["load_after"] = load()
     if options.minutes >= KEPT_MINUTES:
@@ -61,7 +60,7 @@ def run(served: Served, redis_url: str, minutes: float) -> dict[str, Any]:
     mixed(served, 10, 0, seed=0)
     saturation = mixed(served, 15, 0, seed=1)
     print(f"saturated at {saturation.requests_s:,.0f} requests/s; letting the windows pass", flush=True)
-    processes = roles(served)
+    processes = served.roles()
     time.sleep(PASSED_S)
     began = time.monotonic()
     before = sample(processes, redis_url, began)
@@ -96,12 +95,6 @@ def run(served: Served, redis_url: str, minutes: float) -> dict[str, Any]:
         "leftovers": [{**asdict(each), "gone": each.gone} for each in left],
         "samples": [asdict(each) for each in samples],
     }
-
-
-def _catalogue() -> dict[str, Any]:
-    made = catalogue(models=tuple(MODELS))
-    digest = hashlib.sha256(secret(ADMIN).encode()).hexdigest()
-    return {**made, "keys": [*made["keys"], {"id": ADMIN, "user": ROOMY, "role": "admin", "sha256": digest}]}
 
 
 def _line(taken: Sample, requests_s: float, p99_ms: float, statuses: Counter[int]) -> str:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from loadtests.bench.applications import secret
+from loadtests.bench.applications import ADMIN, secret
 from loadtests.bench.serving import Served
 from loadtests.soak.samples import Sample
-from loadtests.soak.traffic import ADMIN
 
 SPARE_MIB = 1.0
 """By how much Redis' memory may differ: its own buffers and tables breathe."""

@@ -8,8 +8,6 @@ from statistics import linear_regression
 import psutil
 import redis
 
-from loadtests.bench.serving import Served
-
 MIB = 2**20
 
 
@@ -25,26 +23,6 @@ class Sample:
     redis_mib: float = 0.0
     redis_keys: int = 0
     redis_clients: int = 0
-
-
-def roles(served: Served) -> dict[str, psutil.Process]:
-    """The processes that last as long as the server does."""
-    found: dict[str, psutil.Process] = {}
-    for process in served.processes():
-        try:
-            title, name = "".join(process.cmdline()[:1]), process.name()
-        except psutil.Error:
-            continue
-        if title.startswith("ray::ServeReplica:"):
-            role = title.split(":")[-1].split(" ")[0]
-        elif title.startswith("ray::"):
-            role = title.removeprefix("ray::").split(".")[0].split(" ")[0]
-        else:
-            role = name
-        while role in found:
-            role += "'"
-        found[role] = process
-    return found
 
 
 def sample(processes: dict[str, psutil.Process], redis_url: str, began_s: float) -> Sample:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from loadtests.bench.applications import METERED, ROOMY, SPENT, body, secret
+from loadtests.bench.applications import ADMIN, METERED, ROOMY, SPENT, body, secret
 from loadtests.bench.serving import Served
 from loadtests.bench.wrk import SCRIPT, Figures, drive
 
@@ -32,7 +32,6 @@ LEAVERS_S = 2.0
 """Streams a second whose client goes away after their first event."""
 WATCHED_S, ALONE_S = 40.0, 20.0
 """For how long somebody watches the live feed, and then nobody does."""
-ADMIN = "admin"
 
 
 def mixed(served: Served, seconds: float, pause_ms: float, seed: int) -> Figures:

@@ -11,7 +11,7 @@ class Options(BaseModel):
     """Base of every kind's options. They are checked before anything starts, where the engine's own libraries need not
     be installed: no module of options imports them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     def counting(self) -> Counting:
         """How the ingress counts the tokens of prompts before the engine has seen them."""

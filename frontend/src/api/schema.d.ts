@@ -1476,9 +1476,15 @@ export interface components {
          * @description A model as it is now.
          */
         ModelView: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among models and their aliases.
+             */
             name: string;
-            /** Tier */
+            /**
+             * Tier
+             * @description The class of models that it belongs to.
+             */
             tier: string;
             /**
              * Pool
@@ -1487,6 +1493,7 @@ export interface components {
             pool?: string | null;
             /**
              * Aliases
+             * @description Other names that clients may use for it; limits count them as the model itself.
              * @default []
              */
             aliases: string[];
@@ -1919,11 +1926,15 @@ export interface components {
          * @description A tenant as it is now.
          */
         TenantView: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among tenants.
+             */
             name: string;
             /**
              * Qos Tier
-             * @description Band in which its requests wait when the GPUs are busy.
+             * @description Band in which its requests wait when the GPUs are busy: `internal`, `premium`, `standard` or `batch`. Policies
+             *     can match on it too.
              * @default standard
              */
             qos_tier: string;
@@ -1970,7 +1981,10 @@ export interface components {
          * @description A tier of models as it is now.
          */
         TierView: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among tiers.
+             */
             name: string;
             /**
              * Source
@@ -2085,9 +2099,15 @@ export interface components {
          * @description A user as it is now.
          */
         UserView: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among users.
+             */
             name: string;
-            /** Tenant */
+            /**
+             * Tenant
+             * @description Whose user it is.
+             */
             tenant: string;
             /**
              * Source
@@ -2786,14 +2806,21 @@ export interface components {
              * @description The public part: a key reads `sk-<id>-<secret>`, a demo key `sk-demo-<name>`.
              */
             id: string;
-            /** User */
+            /**
+             * User
+             * @description Whose key it is.
+             */
             user: string;
             /**
              * Sha256
              * @description Lower-case hexadecimal SHA-256 of the whole key.
              */
             sha256: string;
-            /** @default inference */
+            /**
+             * @description What it may do: `inference` asks models, `admin` has the whole admin API, `operator` reads it and revokes keys,
+             *     `gateway` decides for another gateway. Only `inference` may ask models.
+             * @default inference
+             */
             role: components["schemas"]["Role"];
             /**
              * Models
@@ -2803,11 +2830,13 @@ export interface components {
             models: string[] | null;
             /**
              * Expires At
+             * @description From when it is refused; never where absent.
              * @default null
              */
             expires_at: string | null;
             /**
              * Revoked
+             * @description Refused for good.
              * @default false
              */
             revoked: boolean;
@@ -2819,6 +2848,7 @@ export interface components {
             previous_sha256: string | null;
             /**
              * Previous Until
+             * @description Until when the secret before the last rotation is accepted.
              * @default null
              */
             previous_until: string | null;
@@ -2965,9 +2995,15 @@ export interface components {
          * @description A model that clients may name.
          */
         Model: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among models and their aliases.
+             */
             name: string;
-            /** Tier */
+            /**
+             * Tier
+             * @description The class of models that it belongs to.
+             */
             tier: string;
             /**
              * Pool
@@ -2977,6 +3013,7 @@ export interface components {
             pool: string | null;
             /**
              * Aliases
+             * @description Other names that clients may use for it; limits count them as the model itself.
              * @default []
              */
             aliases: string[];
@@ -3021,7 +3058,10 @@ export interface components {
              * @default null
              */
             name: string | null;
-            /** Tier */
+            /**
+             * Tier
+             * @description The class of models that it belongs to.
+             */
             tier: string;
             /**
              * Pool
@@ -3031,6 +3071,7 @@ export interface components {
             pool: string | null;
             /**
              * Aliases
+             * @description Other names that clients may use for it; limits count them as the model itself.
              * @default []
              */
             aliases: string[];
@@ -3069,7 +3110,10 @@ export interface components {
          * @description A class of models that are limited together (small, large).
          */
         ModelTier: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among tiers.
+             */
             name: string;
         };
         /**
@@ -3142,11 +3186,15 @@ export interface components {
          * @description A customer or a team: whom limits and service levels are agreed with.
          */
         Tenant: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among tenants.
+             */
             name: string;
             /**
              * Qos Tier
-             * @description Band in which its requests wait when the GPUs are busy.
+             * @description Band in which its requests wait when the GPUs are busy: `internal`, `premium`, `standard` or `batch`. Policies
+             *     can match on it too.
              * @default standard
              */
             qos_tier: string;
@@ -3170,7 +3218,8 @@ export interface components {
             name: string | null;
             /**
              * Qos Tier
-             * @description Band in which its requests wait when the GPUs are busy.
+             * @description Band in which its requests wait when the GPUs are busy: `internal`, `premium`, `standard` or `batch`. Policies
+             *     can match on it too.
              * @default standard
              */
             qos_tier: string;
@@ -3186,9 +3235,15 @@ export interface components {
          * @description A person or service of a tenant.
          */
         UserAccount: {
-            /** Name */
+            /**
+             * Name
+             * @description Unique among users.
+             */
             name: string;
-            /** Tenant */
+            /**
+             * Tenant
+             * @description Whose user it is.
+             */
             tenant: string;
         };
         /**
@@ -3202,7 +3257,10 @@ export interface components {
              * @default null
              */
             name: string | null;
-            /** Tenant */
+            /**
+             * Tenant
+             * @description Whose user it is.
+             */
             tenant: string;
         };
         /**

@@ -30,6 +30,8 @@ DEADLINE_MS = 1_000
 that Redis itself is sometimes kept from running for 40 ms (its slow log tells of scripts that took a thousand times as
 long as usual). What is given up then is 503: no throughput, and nothing that another library with no deadline has."""
 
+ADMIN = "admin"
+"""A key that may see and change everything."""
 ROOMY, SPENT, METERED = "roomy", "spent", "metered"
 """Tenants, each with one user and one key of the same name: six windows of requests out of reach; the same, but the
 key's own holds one request an hour; six windows of requests, tokens and slots out of reach."""
@@ -73,12 +75,17 @@ def catalogue(
         "tenants": [{"name": name} for name in names],
         "users": [{"name": name, "tenant": name} for name in names],
         "keys": [
-            {"id": name, "user": name, "sha256": hashlib.sha256(secret(name).encode()).hexdigest()} for name in names
+            *({"id": name, "user": name, "sha256": _sha256(name)} for name in names),
+            {"id": ADMIN, "user": ROOMY, "role": "admin", "sha256": _sha256(ADMIN)},
         ],
         "tiers": [{"name": "only"}],
         "models": [{"name": name, "tier": "only", "max_output_tokens": CHUNKS} for name in models],
         "policies": list(_six_scopes_each() if policies is None else policies),
     }
+
+
+def _sha256(name: str) -> str:
+    return hashlib.sha256(secret(name).encode()).hexdigest()
 
 
 def _six_scopes_each() -> Iterable[Mapping[str, Any]]:
@@ -174,6 +181,20 @@ def constant(*, name: str = "constant") -> Entry:
                 "max_ongoing_requests": 10_000,
                 "ray_actor_options": {"num_cpus": NUM_CPUS},
             }
+        ],
+    }
+
+
+def crowd(slots: int, *, name: str = "crowd") -> Entry:
+    """Sluice's model router with one pool of so many slots, and an ingress that stands for many."""
+    return {
+        "name": name,
+        "route_prefix": f"/{name}",
+        "import_path": "loadtests.bench.applications.crowd:build",
+        "deployments": [
+            {"name": "CrowdIngress", "max_ongoing_requests": 100, "ray_actor_options": {"num_cpus": NUM_CPUS}},
+            {"name": "ModelRouter", "max_ongoing_requests": 1_000, "ray_actor_options": {"num_cpus": NUM_CPUS}},
+            {**_model("crowd-model"), "max_ongoing_requests": slots},
         ],
     }
 

@@ -75,16 +75,7 @@ def run(chosen: tuple[cases.Case, ...], rounds: int, seconds: float) -> dict[str
         "machine": on,
         "took_s": round(time.monotonic() - began, 1),
         "options": {"rounds": rounds, "seconds": seconds},
-        "cases": {
-            case.name: {
-                clients: {
-                    "contestants": {name: each.summary() for name, each in rounds_of.items()},
-                    "ratios": measures.ratios(rounds_of, case.base),
-                }
-                for clients, rounds_of in found[case.name].items()
-            }
-            for case in chosen
-        },
+        "cases": measures.summaries(found, chosen),
     }
     read: dict[str, Any] = json.loads(json.dumps(results))
     return read

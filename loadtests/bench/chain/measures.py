@@ -4,15 +4,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psutil
 
 from loadtests.bench.applications import CHUNKS, SPENT, UNARY_TOKENS, body, headers
 from loadtests.bench.chain.cases import CONSTANT, Case, Contestant
-from loadtests.bench.serving import Served
+from loadtests.bench.report.spreads import spread_of
 from loadtests.bench.wrk import END_OF_STREAM, Figures, drive
 
 WARM_UP_S = 1.0
@@ -27,6 +26,16 @@ Say = Callable[[str], None]
 
 class WrongReplyError(Exception):
     """A contestant does not do what it is measured for."""
+
+
+class Site(Protocol):
+    """Where the contestants run."""
+
+    def url(self, application: str, /) -> str:
+        """Of an application's chat completions."""
+
+    def replicas(self, application: str, /) -> list[psutil.Process]:
+        """The processes whose CPU time is counted."""
 
 
 @dataclass(slots=True)
@@ -56,10 +65,10 @@ class Rounds:
         for each in self.figures:
             statuses.update(each.by_status)
         return {
-            "requests_s": _spread(self.right_s()),
-            "p50_ms": _spread([each.p50_ms for each in self.figures]),
-            "p99_ms": _spread([each.p99_ms for each in self.figures]),
-            "cpu_us": _spread(self.cpu_us),
+            "requests_s": spread_of(self.right_s()),
+            "p50_ms": spread_of([each.p50_ms for each in self.figures]),
+            "p99_ms": spread_of([each.p99_ms for each in self.figures]),
+            "cpu_us": spread_of(self.cpu_us),
             "by_status": dict(sorted(statuses.items())),
             "errors": sum(each.errors for each in self.figures),
             "cut_short": sum(each.cut_short for each in self.figures),
@@ -68,15 +77,11 @@ class Rounds:
         }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {name: round(of(values), 4) for name, of in (("median", median), ("low", min), ("high", max))}
-
-
 Found = dict[str, dict[int, dict[str, Rounds]]]
 """By case, clients and contestant."""
 
 
-def measured(served: Served, cases: Sequence[Case], rounds: int, seconds: float, say: Say) -> Found:
+def measured(served: Site, cases: Sequence[Case], rounds: int, seconds: float, say: Say) -> Found:
     """All rounds of all cases."""
     for case in cases:
         for contestant in case.contestants:
@@ -110,7 +115,7 @@ def ratios(found: dict[str, Rounds], base: str) -> dict[str, dict[str, dict[str,
     against = found[base]
 
     def divided(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-        return _spread([a / b if b else 0.0 for a, b in zip(ours, theirs, strict=True)])
+        return spread_of([a / b if b else 0.0 for a, b in zip(ours, theirs, strict=True)])
 
     return {
         name: {
@@ -124,7 +129,21 @@ def ratios(found: dict[str, Rounds], base: str) -> dict[str, dict[str, dict[str,
     }
 
 
-def _drive(served: Served, case: Case, contestant: Contestant, clients: int, seconds: float) -> Figures:
+def summaries(found: Found, cases: Sequence[Case]) -> dict[str, Any]:
+    """All that is kept of the rounds, by case and clients."""
+    return {
+        case.name: {
+            clients: {
+                "contestants": {name: each.summary() for name, each in rounds_of.items()},
+                "ratios": ratios(rounds_of, case.base),
+            }
+            for clients, rounds_of in found[case.name].items()
+        }
+        for case in cases
+    }
+
+
+def _drive(served: Site, case: Case, contestant: Contestant, clients: int, seconds: float) -> Figures:
     return drive(
         served.url(contestant.application),
         body(stream=case.stream, model=case.model),
@@ -135,7 +154,7 @@ def _drive(served: Served, case: Case, contestant: Contestant, clients: int, sec
     )
 
 
-def _prove(served: Served, case: Case, contestant: Contestant) -> None:
+def _prove(served: Site, case: Case, contestant: Contestant) -> None:
     """Asks once, and looks at the reply: what is fast because it does something else is not measured."""
     url, asked = served.url(contestant.application), body(stream=case.stream, model=case.model)
     if contestant.tenant == SPENT:
@@ -152,7 +171,7 @@ def _prove(served: Served, case: Case, contestant: Contestant) -> None:
         raise WrongReplyError(f"{contestant.name}, {case.name}: {status} {reply[:500]!r} … {reply[-100:]!r}")
 
 
-def _cpu_s(served: Served, contestant: Contestant) -> float:
+def _cpu_s(served: Site, contestant: Contestant) -> float:
     total_s = 0.0
     for process in served.replicas(contestant.application):
         try:

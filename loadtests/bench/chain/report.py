@@ -9,7 +9,7 @@ from loadtests.bench.chain.cases import BARE, CASES, CONSTANT, OURS, SLUICE, Cas
 from loadtests.bench.machine import described
 from loadtests.bench.report import bars
 from loadtests.bench.report.results import ROOT
-from loadtests.bench.report.tables import number, spread, table
+from loadtests.bench.report.tables import number, table, told
 from loadtests.bench.report.targets import Sign, Target, from_json, targets_table
 
 PLOT = ROOT / "docs" / "chain-benchmark.svg"
@@ -68,7 +68,7 @@ def section(results: dict[str, Any]) -> str:
     ]
     for case in CASES:
         if case.name in results["cases"]:
-            parts += [f"### {case.title}", _case_table(case, results["cases"][case.name])]
+            parts += [f"### {case.title}", case_table(case, results["cases"][case.name])]
     return "\n\n".join(parts)
 
 
@@ -77,7 +77,8 @@ def text(results: dict[str, Any]) -> str:
     return section(results).replace("**", "")
 
 
-def _case_table(case: Case, by_clients: dict[str, Any]) -> str:
+def case_table(case: Case, by_clients: dict[str, Any]) -> str:
+    """The figures of every contestant."""
     rate, ratio = f"{_unit(case)}/s", f"against {case.base}"
     header = ("clients", "contestant", rate, ratio, "p50 ms", "p99 ms", f"p50 {ratio}", "CPU µs", "wrong replies")
     return table(header, _case_rows(case, by_clients))
@@ -90,11 +91,11 @@ def _case_rows(case: Case, by_clients: dict[str, Any]) -> Iterable[tuple[str, ..
             yield (
                 clients,
                 f"**{name}**" if name in OURS else name,
-                _with_spread(_scaled(case, summary["requests_s"])),
-                "" if ratio is None else _with_spread(ratio["requests_s"]),
+                told(_scaled(case, summary["requests_s"])),
+                "" if ratio is None else told(ratio["requests_s"]),
                 number(summary["p50_ms"]["median"]),
                 number(summary["p99_ms"]["median"]),
-                "" if ratio is None else _with_spread(ratio["p50_ms"]),
+                "" if ratio is None else told(ratio["p50_ms"]),
                 number(summary["cpu_us"]["median"]),
                 _wrong(summary),
             )
@@ -114,11 +115,6 @@ def _unit(case: Case) -> str:
 
 def _scaled(case: Case, figures: dict[str, float]) -> dict[str, float]:
     return {name: figure * CHUNKS for name, figure in figures.items()} if case.stream else figures
-
-
-def _with_spread(figures: dict[str, float]) -> str:
-    middle, low, high = (figures[name] for name in ("median", "low", "high"))
-    return number(middle) if low == high else f"{number(middle)} ({spread(low, high)})"
 
 
 def plot(results: dict[str, Any], path: Path = PLOT) -> None:

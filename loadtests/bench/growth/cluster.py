@@ -7,7 +7,6 @@ one of slots.
 
 import asyncio
 import hashlib
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from typing import Any
 from redis import Redis as BlockingRedis
 from redis.asyncio import Redis, RedisCluster
 
-from loadtests.bench.growth.spread import Spread, spreads
+from loadtests.bench.report.spreads import Spread, spreads
+from loadtests.bench.serving import free_port
 from policies import Charge, Limiter
 from policies.catalogue import Catalogue
 from policies.entities import Unit
@@ -31,7 +31,6 @@ PRIMARIES = (1, 2, 3, 6)
 ALONE = "one Redis"
 TENANTS, MODELS, TIERS = 200, 32, 2
 CALLERS = 16
-PORT = int(os.environ.get("BENCH_REDIS_PORT", "7831"))
 LIMIT = 10**9
 RESERVED_TOKENS, USED_TOKENS = 1_500, 400
 
@@ -168,13 +167,13 @@ def measured(binary: str, rounds: int, seconds: float) -> dict[str, dict[str, di
 
 def _alone(binary: str, rounds: int, seconds: float) -> Rows:
     rows: Rows = {layout: [] for layout in LAYOUTS}
-    server = RedisServer(binary, port=PORT).start()
+    server = RedisServer(binary, port=free_port()).start()
     try:
         for _ in range(rounds):
             for layout in LAYOUTS:
                 with server.sync() as client:
                     client.flushall()
-                redis = Redis(host="127.0.0.1", port=PORT)
+                redis = Redis(host="127.0.0.1", port=server.port)
                 rows[layout].append(asyncio.run(one_round(redis, [server], layout, seconds)))
     finally:
         server.close()

@@ -5,29 +5,21 @@ stands what the server's process and Redis spend for each request.
 """
 
 import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 from deployments.ingress.authentication import sha256_of
 from loadtests.bench.catalogue.filling import fill, key_id
-from loadtests.bench.growth.ingress import Setting, policies
 from loadtests.bench.growth.limiter_level import POLICIES
-from loadtests.bench.growth.spread import Spread, spreads
-from loadtests.bench.live_feed import BODY
+from loadtests.bench.lone_ingress import BODY, HEADERS, LoneIngress, Setting, lone_ingress
+from loadtests.bench.report.spreads import Spread, spreads
 from loadtests.bench.wrk import SCRIPT, Figures, drive
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
-from tests.deployments.ingress.conftest import secret
 from tests.policies.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[3]
 KEYS_SCRIPT = Path(__file__).with_name("keys.lua")
 CONNECTIONS = 16
 CATALOGUE_SIZES = (10, 10_000, 1_000_000)
@@ -35,34 +27,31 @@ IN_USE = 10
 """So many keys send all requests where few are in use: as many as the smallest catalogue has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A process that serves."""
-
-    port: int
-    process: psutil.Process
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
-
-    def cpu_s(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+SIX: list[dict[str, Any]] = [
+    {"name": "tenant", "scope": "TENANT"},
+    {"name": "everyone", "scope": "GLOBAL"},
+    {"name": "key", "scope": "API_KEY"},
+    {"name": "model", "scope": "MODEL"},
+    {"name": "slots", "scope": "USER_MODEL", "unit": "concurrent_requests"},
+    {"name": "tokens", "scope": "TENANT", "unit": "total_tokens"},
+]
+WINDOWS = ("1s", "10s", "1m", "1h")
+OUT_OF_REACH = 10**9
 
 
-@contextmanager
-def server(setting: Setting) -> Iterator[Server]:
-    """Runs one."""
-    command = [sys.executable, "-m", "loadtests.bench.growth.ingress", json.dumps(asdict(setting))]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Server(int(process.stdout.readline()), psutil.Process(process.pid))
-        finally:
-            process.stdin.close()
-            process.wait(30)
+def policies(count: int, denied_beyond: int | None = None) -> list[dict[str, Any]]:
+    """As many that apply to every request: the six over windows of four lengths. `denied_beyond`: the limit of the
+    first; the others are out of reach."""
+    found = []
+    for n in range(count):
+        base, window = SIX[n % len(SIX)], WINDOWS[n // len(SIX) % len(WINDOWS)]
+        policy = {**base, "name": f"{base['name']}-{n}", "limit": OUT_OF_REACH}
+        if policy.get("unit") != "concurrent_requests":
+            policy["window"] = window
+        found.append(policy)
+    if denied_beyond is not None:
+        found[0] |= {"limit": denied_beyond, "window": "1m"}
+    return found
 
 
 Drive = Callable[[float], Figures]
@@ -70,7 +59,7 @@ Drive = Callable[[float], Figures]
 
 
 def in_turns(
-    redis: RedisServer, contestants: dict[str, tuple[Server, Drive, int]], rounds: int, seconds: float
+    redis: RedisServer, contestants: dict[str, tuple[LoneIngress, Drive, int]], rounds: int, seconds: float
 ) -> dict[str, dict[str, Spread]]:
     """By contestant: its server, its load, and the status that all of its replies must have."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
@@ -107,9 +96,9 @@ def by_policies(redis: RedisServer, rounds: int, seconds: float) -> dict[str, di
     settings = {str(count): (policies(count), 200) for count in POLICIES}
     settings["6, denied"] = (policies(6, denied_beyond=1), 429)
     with ExitStack() as stack:
-        contestants: dict[str, tuple[Server, Drive, int]] = {}
+        contestants: dict[str, tuple[LoneIngress, Drive, int]] = {}
         for at, (name, (limits, status)) in enumerate(settings.items()):
-            serving = stack.enter_context(server(Setting(redis.socket, f"p{at}", limits)))
+            serving = stack.enter_context(lone_ingress(Setting(redis.socket, f"p{at}", limits)))
             load = _one_key(serving.url)
             load(1)  # whatever the limit admits is gone before anything counts
             contestants[name] = serving, load, status
@@ -117,8 +106,7 @@ def by_policies(redis: RedisServer, rounds: int, seconds: float) -> dict[str, di
 
 
 def _one_key(url: str) -> Drive:
-    headers = {"Authorization": f"Bearer {secret('gus1')}"}
-    return lambda seconds: drive(url, BODY, headers, connections=CONNECTIONS, duration_s=seconds)
+    return lambda seconds: drive(url, BODY, HEADERS, connections=CONNECTIONS, duration_s=seconds)
 
 
 def by_catalogue(
@@ -126,11 +114,11 @@ def by_catalogue(
 ) -> dict[str, dict[str, Spread]]:
     """By the number of keys that there are, with few of them in use and with all."""
     with ExitStack() as stack:
-        contestants: dict[str, tuple[Server, Drive, int]] = {}
+        contestants: dict[str, tuple[LoneIngress, Drive, int]] = {}
         for keys in sizes:
             prefix = f"c{keys}"
             asyncio.run(_filled(redis, prefix, keys))
-            serving = stack.enter_context(server(Setting(redis.socket, prefix, policies(6))))
+            serving = stack.enter_context(lone_ingress(Setting(redis.socket, prefix, policies(6))))
             contestants[f"{keys:,}, few in use"] = serving, _keys(serving.url, min(IN_USE, keys)), 200
             if keys > IN_USE:
                 contestants[f"{keys:,}, all in use"] = serving, _keys(serving.url, keys), 200

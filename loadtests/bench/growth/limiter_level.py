@@ -7,10 +7,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from loadtests.bench.growth.spread import spreads
 from loadtests.bench.limiter.contestants import DEADLINE_S, HIGH, Contestant
 from loadtests.bench.limiter.logs import Filler
 from loadtests.bench.limiter.measures import in_turns
+from loadtests.bench.report.spreads import spreads
 from policies import Charge, Limiter, RateLimitPolicy
 from policies.entities import Scope, Unit
 

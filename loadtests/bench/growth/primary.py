@@ -17,8 +17,8 @@ from redis import Redis as BlockingRedis
 from redis.asyncio import ConnectionPool, Redis
 
 from loadtests.bench.growth.limiter_level import POLICIES, charges
-from loadtests.bench.growth.spread import spreads
 from loadtests.bench.limiter.logs import Recorder
+from loadtests.bench.report.spreads import spreads
 from policies import Charge, Limiter
 from policies.entities import Unit
 

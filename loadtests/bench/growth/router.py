@@ -20,7 +20,7 @@ from deployments.router.admission import Admission
 from deployments.router.contract import AdmissionError, RouterAwayError, Wanted
 from deployments.router.exchange.messages import News, Report
 from loadtests.bench.growth.router_process import LENGTH, POOL
-from loadtests.bench.growth.spread import Spread, spreads
+from loadtests.bench.report.spreads import Spread, spreads
 
 INGRESSES = (1, 16, 256)
 SLOTS, CALLERS = 64, 256

@@ -3,8 +3,7 @@
 python -m loadtests.bench.growth.scaling
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from loadtests.bench.growth.arithmetic import (
     ends,
     needs,
 )
-from loadtests.bench.growth.sections import filled, number, table, told
 from loadtests.bench.machine import described
+from loadtests.bench.report.page import write as write_page
+from loadtests.bench.report.results import ROOT, read
+from loadtests.bench.report.tables import number, table, told
+from policies.entities import MAX_SHARDS
 
-ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "scaling.md"
-RESULTS = ROOT / "loadtests" / "results" / "growth.json"
 
 Results = dict[str, Any]
 
@@ -43,7 +43,7 @@ def _nodes(results: Results) -> str:
                 f"{n.primaries:,}",
                 memory,
                 f"{n.redis_mbit_s:,} Mbit/s",
-                f"{n.shards:,}" if n.shards > 1 else "whole",
+                _parts_of(n.shards),
                 cells,
             )
         )
@@ -51,8 +51,14 @@ def _nodes(results: Results) -> str:
     return table((*header, "GLOBAL in parts", "cells"), rows)
 
 
+def _parts_of(shards: int) -> str:
+    if shards > MAX_SHARDS:
+        return f"more than {MAX_SHARDS}"
+    return f"{shards:,}" if shards > 1 else "whole"
+
+
 def _carries(results: Results) -> str:
-    costs, chain = costs_of(results), results["chain"]
+    costs, chain = costs_of(results), results["replicas"]
     rows = [
         (name, number(cost_us), f"{int(1e6 / cost_us):,}", f"{carries(cost_us):,}", unit)
         for name, cost_us, unit in (
@@ -62,16 +68,16 @@ def _carries(results: Results) -> str:
             ("the router, a start that had to wait", costs.start_us, "starts"),
             ("the router, a call without news", costs.call_us, "calls"),
             ("one Redis, six windows, acquired and settled", costs.alone_us, "requests"),
-            ("Redis Cluster, the same, all primaries together", costs.cluster_us, "requests"),
+            ("the largest Redis Cluster, the same, all primaries together", costs.cluster_us, "requests"),
             ("a primary, one window", costs.window_us, "decisions"),
         )
     ]
     said = table(("what", "CPU µs each", "a core, a second", f"at {FULL:.0%}", "of what"), rows)
-    six, denied = chain["six"], chain["denied"]
+    six, denied = chain["six"]["1"], chain["denied"]["1"]
     return (
         f"{said}\n\nMeasured whole, with the client, the models and Redis on the same {results['machine']['cores']} "
         f"cores: {told(six['requests_s'])} requests/s admitted and {told(denied['requests_s'])} denied, by one ingress "
-        f"replica and {chain['connections']} connections."
+        f"replica and {results['options']['connections']} connections."
     )
 
 
@@ -121,7 +127,7 @@ def _shards(results: Results) -> str:
                 "uneven" if case["skewed"] else "even",
                 "tokens" if case["tokens"] else "1 each",
                 f"{case['lost']['median']:.2%}",
-                f"{case['lost']['max']:.2%}",
+                f"{case['lost']['high']:.2%}",
             )
         )
     header = ("processes", "parts", "limit", "limit / parts / processes", "arrivals", "over processes", "cost")
@@ -153,16 +159,21 @@ def _router(results: Results) -> str:
     rows = []
     for case, ingresses in results["router"].items():
         for count, row in ingresses.items():
-            started = [told(row[each]) if each in row else "" for each in ("starts_s", "calls_per_start", "start_us")]
-            rows.append((case, count, *started, told(row["calls_s"]), told(row["call_us"])))
+            started = [_seen(row[each]) if each in row else "" for each in ("starts_s", "calls_per_start", "start_us")]
+            rows.append((case, count, *started, told(row["calls_s"]), _seen(row["call_us"])))
     header = ("", "ingresses", "starts/s", "calls a start", "router's CPU µs a start", "calls/s", "CPU µs a call")
     in_ray = results["router_in_ray"]
     return (
         f"{table(header, rows)}\n\nThe same through Ray, measured on the router's replica with "
-        f"{in_ray['ingresses']} ingress replicas: {told(in_ray['contended']['start_us'])} µs for a start that had to "
-        f"wait ({told(in_ray['contended']['starts_s'])} a second), and {told(in_ray['idle']['call_us'])} µs for each "
-        f"ingress and second in which nothing happens."
+        f"{in_ray['ingresses']} ingresses: {told(in_ray['contended']['start_us'])} µs for a start that had to "
+        f"wait ({told(in_ray['contended']['starts_s'])} a second), and {told(in_ray['idle']['call_us'])} µs for a "
+        f"call in which nothing happens ({told(in_ray['idle']['calls_s'])} a second)."
     )
+
+
+def _seen(figure: Mapping[str, float]) -> str:
+    """The system counts CPU in steps of 10 ms: what takes less in a whole round shows as nothing."""
+    return told(figure) if figure["median"] else "too little to tell"
 
 
 def _machine(results: Results) -> str:
@@ -188,12 +199,12 @@ PARTS: dict[str, Callable[[Results], str]] = {
 
 
 def write(results: Results, page: Path = PAGE) -> None:
-    """Fills the page in. Raises `MarkersError` where it has no place for a part."""
-    page.write_text(filled(page.read_text(), {name: make(results) for name, make in PARTS.items()}))
+    """Fills the page in. Raises `ValueError` where it has no place for a part."""
+    write_page(page, {name: make(results) for name, make in PARTS.items()})
 
 
 def main() -> None:
-    write(json.loads(RESULTS.read_text()))
+    write(read("growth"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Tables in Markdown, and figures as they stand in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -20,3 +20,9 @@ def number(figure: float) -> str:
 def spread(low: float, high: float) -> str:
     """From the least of the rounds to the most."""
     return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def told(figure: Mapping[str, float]) -> str:
+    """`12 (11 to 14)`: the median of the rounds, and from where to where they went."""
+    middle, low, high = (figure[name] for name in ("median", "low", "high"))
+    return number(middle) if low == high else f"{number(middle)} ({spread(low, high)})"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Generator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -61,8 +61,8 @@ class Handle:
         for name, result in results.items():
             setattr(self, name, Method(result))
 
-    def options(self, **_: Any) -> "Handle":
-        return self
+    def options(self, *, method_name: str, **_: Any) -> Any:
+        return getattr(self, method_name)
 
 
 def _done(value: Any) -> "asyncio.Future[Any]":
@@ -81,6 +81,25 @@ async def test_a_whole_reply() -> None:
     pools, model = _pools(chat=_done("reply"))
     assert await pools.call("m", "chat", {}) == "reply"
     assert [response.cancelled for response in model.chat.responses] == [False]
+
+
+async def test_a_pool_is_called_by_the_first_handle_there_was() -> None:
+    first, later = Handle(chat=_done("first"), process_id=_done(1)), Handle(chat=_done("later"), process_id=_done(2))
+    router: Any = Handle(pools=_done({"m": first}))
+    pools = RouterPools(router, "here", None)
+    assert await pools.unready() == []
+    router.pools = Method(_done({"m": later, "n": later}))  # each answer brings handles anew
+    assert await pools.unready() == []
+    assert [await pools.call(pool, "chat", {}) for pool in "mn"] == ["first", "later"]
+
+
+async def test_a_pool_that_is_gone_is_called_no_more() -> None:
+    pools, _ = _pools(chat=_done("reply"), process_id=_done(1))
+    assert await pools.call("m", "chat", {}) == "reply"
+    cast(Any, pools)._router.pools = Method(_done({}))
+    assert await pools.unready() == []
+    with pytest.raises(PoolUnavailableError):
+        await pools.call("m", "chat", {})
 
 
 async def test_a_call_whose_time_is_up_ends_on_the_replica() -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
+from deployments.models.service import ModelService
 from policies import Limiter
 from policies.catalogue import Catalogue
 from policies.catalogue.live import LiveCatalogue
@@ -50,11 +51,27 @@ CONFIGURED: dict[str, Any] = {
 """What the server's configuration file holds."""
 
 
+def _pools(catalogue: Mapping[str, Any]) -> LocalPools:
+    """Simulated models that run what this catalogue has."""
+    pools = LocalPools()
+    quick = {"first_token_ms": 1, "inter_token_ms": 1, "reply_tokens": 2}
+    pools.services = {model["name"]: ModelService("simulated", quick) for model in catalogue["models"]}
+    return pools
+
+
 class Server:
     """An ingress on a free port of loopback, over the Redis behind a socket, until it is closed."""
 
-    def __init__(self, redis_socket: str, *, max_body_bytes: int = 1 << 20) -> None:
-        self._redis_socket, self._max_body_bytes = redis_socket, max_body_bytes
+    def __init__(
+        self,
+        redis_socket: str,
+        *,
+        max_body_bytes: int = 1 << 20,
+        catalogue: Mapping[str, Any] = CONFIGURED,
+        demo: bool = False,
+    ) -> None:
+        self._redis_socket, self._catalogue = redis_socket, catalogue
+        self._settings = IngressSettings(max_body_bytes=max_body_bytes, demo=demo)
         # The protocol is named, since asyncio switches Nagle's algorithm off only where it is; with it, each reply
         # would wait 40 ms for an acknowledgement.
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -77,9 +94,8 @@ class Server:
     async def _serve(self) -> None:
         redis, catalogue_redis = (Redis(unix_socket_path=self._redis_socket) for _ in range(2))
         live = LiveCatalogue(CatalogueStore(catalogue_redis))
-        settings = IngressSettings(max_body_bytes=self._max_body_bytes)
-        state = IngressState(settings, Limiter(redis, deadline_s=5.0), LocalPools(), live)
-        state.use(Catalogue.parse(CONFIGURED))
+        state = IngressState(self._settings, Limiter(redis, deadline_s=5.0), _pools(self._catalogue), live)
+        state.use(Catalogue.parse(self._catalogue))
         await live.start()
         # No websockets: uvicorn's own use of them is deprecated, and warnings are errors in tests.
         config = uvicorn.Config(create_app(state), log_level="error", ws="none", lifespan="off")

@@ -13,10 +13,11 @@ from deployments.ingress.state import IngressState
 from deployments.models.service import ModelService
 from policies.catalogue import Catalogue
 from tests.deployments.ingress.conftest import LocalPools
+from tests.docs.blocks import in_way
 
 ROOT = Path(__file__).parents[4]
 GUIDE = (ROOT / "docs" / "admin.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
+BLOCKS = [block.text for block in in_way("guide")]
 TOLD = re.findall(r"^ask # (\d{3})$", GUIDE, re.MULTILINE)
 """The statuses that the guide says."""
 

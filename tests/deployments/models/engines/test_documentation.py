@@ -13,10 +13,11 @@ import pytest
 from deployments.models.engines.protocol import EmbedRequest, Engine, GenerateRequest, InferRequest
 from deployments.models.engines.registry import make_engine
 from tests.deployments.models.engines.compliance import collected, refused
+from tests.docs.blocks import in_way
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "engines.md").read_text()
-EXAMPLES: dict[str, str] = dict(re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE, re.DOTALL))
+EXAMPLES: dict[str, str] = {block.text[2:].split(".py")[0]: block.text for block in in_way("engines")}
 
 
 def body(value: Any) -> InferRequest:

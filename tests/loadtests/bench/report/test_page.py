@@ -11,15 +11,15 @@ WRITTEN = "by hand\n<!-- bench-chain: begin -->\nold\n<!-- bench-chain: end -->\
 
 
 def test_only_what_is_between_the_markers_is_replaced() -> None:
-    page = with_section(WRITTEN, "chain", "new")
+    page = with_section(WRITTEN, "bench-chain", "new")
     assert page == "by hand\n<!-- bench-chain: begin -->\n\nnew\n\n<!-- bench-chain: end -->\nby hand too\n"
-    assert with_section(page, "chain", "new") == page
+    assert with_section(page, "bench-chain", "new") == page
 
 
 @pytest.mark.parametrize("broken", ["", WRITTEN.replace("end -->", ""), WRITTEN.replace("begin -->", "")])
 def test_a_page_without_the_markers_stays_as_it_is(broken: str) -> None:
     with pytest.raises(ValueError, match="lacks the markers"):
-        with_section(broken, "chain", "new")
+        with_section(broken, "bench-chain", "new")
 
 
 @pytest.mark.parametrize("part", ["all", *filter(exists, PARTS)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.bench.report.tables import number, spread, table
+from loadtests.bench.report.tables import number, spread, table, told
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,8 @@ def test_spread() -> None:
 
 def test_table() -> None:
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n|---|---|\n| 1 | 2 |"
+
+
+def test_told() -> None:
+    assert told({"median": 12, "low": 11, "high": 14}) == "12 (11 to 14)"
+    assert told({"median": 12, "low": 12, "high": 12}) == "12"

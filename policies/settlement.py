@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from policies.decision import Actual, Decision
+from policies.decision import Actual, Charge, Decision
 from policies.errors import StoreError
 from policies.limiter import Limiter
 
@@ -41,10 +41,13 @@ class Settlement:
         if decision.holds_leases:
             self._renewals[decision.id] = self._spawn(self._renew(decision))
 
-    def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None]":
-        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is."""
+    def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None] | None":
+        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is, or
+        at once where nothing changes by it."""
         self._stop_renewing(decision)
-        return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
+        if decision.degraded or any(_to_settle(charge, actual) for charge in decision._charges):
+            return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
+        return None
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":
         """The request never ran: as though it had not been asked. Done when the task is."""
@@ -94,3 +97,9 @@ class Settlement:
                     await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
         self._limiter.counts.settlements["given_up"] += 1
         _log.error("a settlement was given up after %d attempts: %s", ATTEMPTS, last)
+
+
+def _to_settle(charge: Charge, actual: Actual) -> bool:
+    """Whether anything changes: most requests are charged for nothing but themselves, and have used just that."""
+    policy = charge.policy
+    return policy.is_lease or actual.get(policy.unit, charge.cost) != charge.cost

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from deployments.ingress.access_log import AccessLog
@@ -16,6 +15,7 @@ from deployments.ingress.authentication import authenticate, look_up, presented_
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.http import header_of
 from deployments.ingress.live.feed import Feed
 from deployments.ingress.prompt_counters import PromptCounters
 from deployments.ingress.sla import SlaBook, SlaTarget
@@ -150,7 +150,7 @@ class IngressState:
     async def identify(self, scope: Scope) -> Identity:
         """Who makes this request, or a 401. A key that was used before costs no question to Redis."""
         self._require_catalogue()
-        presented = presented_key(Headers(scope=scope).get("authorization"))
+        presented = presented_key(header_of(scope, b"authorization"))
         attempts = self._failed.of(self._addresses.of(scope))
         return await authenticate(presented, self.live, attempts, demo=self.settings.demo)
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from policies import Decision
+from policies import Charge, Decision, RateLimitPolicy
 from policies import settlement as module
 from policies.counts import LimiterCounts
 from policies.errors import StoreUnavailableError
@@ -24,6 +24,16 @@ class FailingLimiter:
         self.settled += 1
 
 
+REQUESTS, TOKENS, SLOTS = (
+    RateLimitPolicy.model_validate({"name": unit, "scope": "GLOBAL", "unit": unit, "limit": 10, "window": "1m"})
+    for unit in ("requests", "total_tokens", "concurrent_requests")
+)
+
+
+def _decision(policy: RateLimitPolicy, **fields: Any) -> Decision:
+    return Decision("id", True, 0.0, None, 1.0, (), _charges=(Charge(policy, cost=5),), **fields)
+
+
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses asked for; none is made."""
@@ -40,7 +50,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def test_a_settlement_outlasts_a_restart_of_redis(pauses: list[float], failures: int, settled: int) -> None:
     limiter = FailingLimiter(failures)
     settlement = Settlement(cast(Any, limiter))
-    settlement.end(Decision("id", True, 0.0, None, 1.0, ()), {})
+    settlement.end(_decision(TOKENS), {"total_tokens": 3})
     await settlement.close()
     assert limiter.settled == settled
     assert limiter.counts.settlements == {"settled" if settled else "given_up": 1}
@@ -48,3 +58,23 @@ async def test_a_settlement_outlasts_a_restart_of_redis(pauses: list[float], fai
     if failures >= ATTEMPTS - 1:
         assert sum(pauses) > 10
         assert max(pauses) == LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize(
+    ("decision", "actual", "settled"),
+    [
+        (_decision(REQUESTS), {"total_tokens": 3}, 0),
+        (_decision(TOKENS), {"total_tokens": 5}, 0),
+        (_decision(TOKENS), {"total_tokens": 0}, 1),
+        (_decision(TOKENS), {"total_tokens": 6}, 1),
+        (_decision(TOKENS), {}, 0),  # what it used is not known: the reservation stays
+        (_decision(SLOTS), {}, 1),
+        (_decision(REQUESTS, degraded=True), {}, 1),  # counted in this process: the limiter knows what is to be done
+    ],
+)
+async def test_only_what_changes_something_is_settled(decision: Decision, actual: dict[str, int], settled: int) -> None:
+    limiter = FailingLimiter(0)
+    settlement = Settlement(cast(Any, limiter))
+    settlement.end(decision, actual)
+    await settlement.close()
+    assert limiter.settled == settled

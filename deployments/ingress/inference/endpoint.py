@@ -12,13 +12,12 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import require_role
-from deployments.ingress.errors import HttpError, internal, rate_limited, unavailable
-from deployments.ingress.http import ClientGoneError, RawHeaders, read_body
+from deployments.ingress.errors import HttpError, internal, told_of_denial, unavailable
+from deployments.ingress.http import ClientGoneError, RawHeaders, header_of, read_body
 from deployments.ingress.inference.exchange import Exchange, Used
 from deployments.ingress.inference.operation import Operation
 from deployments.ingress.routes import route
@@ -39,12 +38,14 @@ from policies.resolver import Identity
 QUEUE_TIMEOUT_HEADER = "x-sluice-queue-timeout-ms"
 """How long a client is willing to wait for a slot. It can shorten what the band allows, never lengthen it."""
 
+_QUEUE_TIMEOUT = QUEUE_TIMEOUT_HEADER.encode()
+
 UNDO_S = 1.0
 """How long a fallback waits for the limits' store to take back what the model before it was charged. After that it
 goes on: what both are charged counts twice for a moment, which may deny and never over-admits."""
 
 
-Parse = Callable[[Scope, Headers, bytes], Operation]
+Parse = Callable[[Scope, bytes], Operation]
 """What is asked for by a request with this body; raises `HttpError`."""
 
 
@@ -53,8 +54,9 @@ class Inference:
 
     def __init__(self, state: IngressState, parse: Parse) -> None:
         self._state, self._parse = state, parse
-        self._told: tuple[tuple[Window, ...], RawHeaders] = ((), [])
-        """The last windows whose headers were written, and the headers: in a flood of denials many share theirs."""
+        self._told: tuple[tuple[Window, ...], RawHeaders, dict[str, Any]] = ((), [], {})
+        """The last windows that were told, their headers, and the error where they denied: in a flood of denials many
+        share theirs."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange, state = Exchange(scope, send), self._state
@@ -97,12 +99,12 @@ class Inference:
             self._state.sla.failed(identity.tenant, identity.qos_tier)
 
     async def _serve(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
-        state, headers = self._state, Headers(scope=scope)
+        state = self._state
         identity = exchange.identity = await state.identify(scope)
         require_role(identity, Role.INFERENCE)
-        operation = self._parse(scope, headers, await read_body(headers, receive, state.settings.max_body_bytes))
+        operation = self._parse(scope, await read_body(scope, receive, state.settings.max_body_bytes))
         chain = route(state.resolver, identity, model_for(state, identity, operation.model), random.random)
-        ready_to_wait_until = time.monotonic() + _queue_timeout_s(headers, state.settings.request_deadline_s)
+        ready_to_wait_until = time.monotonic() + _queue_timeout_s(scope, state.settings.request_deadline_s)
         first: tuple[HttpError, RawHeaders] | None = None
         for model in chain:
             wait_s = max(0.0, ready_to_wait_until - time.monotonic())
@@ -144,10 +146,11 @@ class Inference:
         if recorder.watched:
             recorder.decided(exchange.request_id, identity, model.name, decision)
         if decision.windows is not self._told[0]:
-            self._told = decision.windows, ratelimit_headers(decision, state.settings.ratelimit_headers)
+            headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
+            self._told = decision.windows, headers, {} if decision.allowed else told_of_denial(decision)
         exchange.headers = self._told[1]
         if not decision.allowed:
-            raise _UnservedError(rate_limited(decision), denied=True)
+            raise _UnservedError(HttpError(**self._told[2]), denied=True)
 
         used, slot = Used(input_tokens), None
         exchange.used = used
@@ -192,13 +195,15 @@ class Inference:
         finally:
             if slot is not None:
                 state.pools.release(slot, used.tokens() if used.ran else None)
+            settling: asyncio.Task[None] | None
             if used.ran:
                 settling = state.settlement.end(decision, used.actual())
             else:
                 settling = exchange.undoing = state.settlement.undo(decision)
             if exchange.trace is not None:
                 exchange.trace.model_ended()
-                exchange.trace.settles(settling)
+                if settling is not None:
+                    exchange.trace.settles(settling)
 
     async def _stream(
         self, operation: Operation, model: Model, call: dict[str, Any], used: Used, exchange: Exchange
@@ -234,9 +239,9 @@ def _no_slot(error: AdmissionError, model: Model) -> HttpError:
     return HttpError(429, code, f"{why} {model.name!r}.", type="requests", headers=headers)
 
 
-def _queue_timeout_s(headers: Headers, longest_s: float) -> float:
+def _queue_timeout_s(scope: Scope, longest_s: float) -> float:
     """How long the client is willing to wait."""
-    value = headers.get(QUEUE_TIMEOUT_HEADER)
+    value = header_of(scope, _QUEUE_TIMEOUT)
     if value is None:
         return longest_s
     if not (value.isascii() and value.isdigit() and len(value) <= 12):

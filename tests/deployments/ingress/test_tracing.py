@@ -99,7 +99,7 @@ async def test_what_does_not_run_is_traced_as_far_as_it_came(
     assert {name: len(each) for name, each in spans.items()} == {
         "request": 4,
         "check": 3,
-        "settlement": 2,
+        "settlement": 1,
         "admission": 2,
         "model": 1,
         "engine": 1,

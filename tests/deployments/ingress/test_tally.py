@@ -45,8 +45,15 @@ async def test_a_request_counts_where_it_ended(client: httpx.AsyncClient, state:
     assert told(state.tally, "sluice_request_seconds_count") == {(band,): 1}
     assert told(state.tally, "sluice_first_token_seconds_count") == {}
     await state.settlement.close()
-    assert told(state.tally, "sluice_settlements") == {("settled",): 1}
+    assert told(state.tally, "sluice_settlements") == {}, "a request that is charged for itself alone has none"
     assert told(state.tally, "sluice_redis_exchange_seconds_count") == {(): 2}
+
+
+async def test_a_settlement_counts_where_there_is_one(client: httpx.AsyncClient, state: IngressState) -> None:
+    use(state, {**ONE, "unit": "concurrent_requests"})
+    await client.post("/v1/chat/completions", json=CHAT)
+    await state.settlement.close()
+    assert told(state.tally, "sluice_settlements") == {("settled",): 1}
 
 
 async def test_a_stream_has_a_first_token(client: httpx.AsyncClient, state: IngressState) -> None:

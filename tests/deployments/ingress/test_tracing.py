@@ -1,74 +1,26 @@
 """One trace through ingress, check, admission, model, engine and settlement, as a real OTLP receiver gets it."""
 
-import gzip
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from deployments.ingress.state import IngressState
 from deployments.models.service import ModelService
 from deployments.tracing import TracingOptions, tracer_for
 from tests.deployments.ingress.conftest import LocalPools, secret, use
+from tests.observability.receiver import Receiver, receiving
 
 CHAT = {"model": "small", "max_tokens": 5, "messages": [{"role": "user", "content": "the-secret-of-the-prompt"}]}
 CONCURRENT = {"name": "slots", "scope": "API_KEY", "unit": "concurrent_requests", "limit": 1}
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-class Receiver(ThreadingHTTPServer):
-    """Takes OTLP over HTTP with protobuf, on loopback."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Take)
-        self.bodies: list[bytes] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1/traces"
-
-    def spans(self) -> dict[str, list[tuple[str, Any]]]:
-        """By name: each with its service's name."""
-        found: dict[str, list[tuple[str, Any]]] = {}
-        for body in self.bodies:
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                (service,) = (a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
-                for scope in resource.scope_spans:
-                    for span in scope.spans:
-                        found.setdefault(span.name, []).append((service, span))
-        return found
-
-
-class Take(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        assert self.path == "/v1/traces"
-        self.server.bodies.append(body)
-        self.send_response(200)
-        self.send_header("content-type", "application/x-protobuf")
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        thread = threading.Thread(target=receiver.serve_forever)
-        thread.start()
+    with receiving() as receiver:
         yield receiver
-        receiver.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -147,7 +99,7 @@ async def test_what_does_not_run_is_traced_as_far_as_it_came(
     assert {name: len(each) for name, each in spans.items()} == {
         "request": 4,
         "check": 3,
-        "settlement": 2,
+        "settlement": 1,
         "admission": 2,
         "model": 1,
         "engine": 1,

@@ -19,11 +19,20 @@ umask 077
 
 password() { tr -d '\r\n' < "$PASSWORDS/$1"; }
 
+# As a line of redis.conf has it.
+quoted() { printf '"%s"\n' "$(password "$1" | sed 's/["\\]/\\&/g')"; }
+
 hash_of() { password "$1" | sha256sum | cut -d ' ' -f 1; }
 
+# Of a password, and of the one that is to take its place, where there is one.
+hashes() {
+  hash_of "$1" | tr -d '\n'
+  [ ! -s "$PASSWORDS/next-$1" ] || echo " #$(hash_of "next-$1")"
+}
+
 users() {
-  sed -e "s/SLUICE_SHA256/$(hash_of password)/" -e "s/REPLICA_SHA256/$(hash_of replica-password)/" \
-    -e "s/SENTINEL_SHA256/$(hash_of sentinel-password)/" "$CONFIG/$1" > "$RUN/$1"
+  sed -e "s/SLUICE_SHA256/$(hashes password)/" -e "s/REPLICA_SHA256/$(hashes replica-password)/" \
+    -e "s/SENTINEL_SHA256/$(hashes sentinel-password)/" "$CONFIG/$1" > "$RUN/$1"
   echo "aclfile $RUN/$1"
 }
 
@@ -37,14 +46,21 @@ tls() {
 known_primary() {
   for peer in $PEERS; do
     host=${peer%%:*} rest=${peer#*:}
-    found=$(REDISCLI_AUTH=$(password sentinel-password) redis-cli --tls --cacert "$TLS/ca.crt" --cert "$TLS/tls.crt" \
-      --key "$TLS/tls.key" --user sentinel --no-auth-warning -t 2 -h "$host" -p "${rest#*:}" \
+    found=$(REDISCLI_AUTH=$(password sentinel-password) timeout 2 redis-cli --tls --cacert "$TLS/ca.crt" \
+      --cert "$TLS/tls.crt" --key "$TLS/tls.key" --user sentinel --no-auth-warning -h "$host" -p "${rest#*:}" \
       sentinel get-master-addr-by-name sluice 2> /dev/null | tr '\n' ' ') || continue
     case $found in *[0-9]\ ) echo "$found" && return ;; esac
   done
   first=${PEERS%% *} rest=${first#*:}
   echo "${first%%:*} ${rest%%:*}"
 }
+
+# An empty password has a hash like any other, and would let in whoever sends none.
+for name in password replica-password sentinel-password; do
+  [ -n "$(password "$name")" ] && continue
+  echo "start.sh: $PASSWORDS/$name is missing or empty: write the password into it" >&2
+  exit 2
+done
 
 # shellcheck disable=SC2046 # two words are meant
 set -- "$1" $(known_primary)
@@ -56,7 +72,7 @@ case $1 in
       echo "tls-port $PORT"
       tls
       users users.acl
-      echo "masterauth \"$(password replica-password)\""
+      printf 'masterauth %s\n' "$(quoted replica-password)"
       echo "dir $DATA"
       echo "replica-announce-ip $SELF"
       echo "replica-announce-port $PORT"
@@ -70,13 +86,13 @@ case $1 in
       echo "tls-port $SENTINEL_PORT"
       tls
       users sentinel-users.acl
-      echo "sentinel sentinel-pass \"$(password sentinel-password)\""
+      printf 'sentinel sentinel-pass %s\n' "$(quoted sentinel-password)"
       echo "dir $RUN"
       echo "sentinel announce-ip $SELF"
       echo "sentinel announce-port $SENTINEL_PORT"
       echo "sentinel monitor sluice $2 $3 2"
       echo "sentinel auth-user sluice sentinel"
-      echo "sentinel auth-pass sluice \"$(password sentinel-password)\""
+      printf 'sentinel auth-pass sluice %s\n' "$(quoted sentinel-password)"
       echo "sentinel down-after-milliseconds sluice $DOWN_AFTER_MS"
       echo "sentinel failover-timeout sluice $((DOWN_AFTER_MS * 4))"
       echo "sentinel parallel-syncs sluice 1"

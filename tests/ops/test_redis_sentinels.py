@@ -67,20 +67,24 @@ class Pods:
         with (run / "log").open("ab") as log:
             return subprocess.Popen(["/bin/sh", OPS / "start.sh", what], env=environment, stdout=log, stderr=log)
 
+    def client(self, port: int, password: str) -> redis.Redis:
+        """Of one of them, Redis or Sentinel."""
+        return redis.Redis(
+            port=port,
+            username="sluice",
+            password=password,
+            ssl=True,
+            ssl_ca_certs=str(self.access.ca_file),
+            ssl_certfile=str(self.access.cert_file),
+            ssl_keyfile=str(self.access.key_file),
+            retry=None,
+        )
+
     def primary_port(self) -> int | None:
         """As the Sentinels say, where two of them agree and know each other and the replicas."""
         found = []
         for _, port in self.ports:
-            with redis.Redis(
-                port=port,
-                username="sluice",
-                password=SECRETS["password"],
-                ssl=True,
-                ssl_ca_certs=str(self.access.ca_file),
-                ssl_certfile=str(self.access.cert_file),
-                ssl_keyfile=str(self.access.key_file),
-                retry=None,
-            ) as client:
+            with self.client(port, SECRETS["password"]) as client:
                 state = client.sentinel_masters()["sluice"]
                 whole = state["num-other-sentinels"] == 2 and state["num-slaves"] == 2
                 found.append(state["port"] if whole else None)
@@ -92,8 +96,8 @@ class Pods:
             process.wait()
 
 
-@pytest.fixture
-def pods(tmp_path: Path) -> Iterator[Pods]:
+def _written(tmp_path: Path) -> Pods:
+    """What the Secrets hold, and nothing started."""
     (passwords := tmp_path / "passwords").mkdir()
     for name, secret in SECRETS.items():
         (passwords / name).write_text(f"{secret}\n")
@@ -106,7 +110,12 @@ def pods(tmp_path: Path) -> Iterator[Pods]:
     password = passwords / "password"
     access = RedisAccess("sluice", password, "sluice", password, tls / "ca.crt", certificate, key)
     ports = free_ports(6)
-    made = Pods(tmp_path, list(zip(ports[::2], ports[1::2], strict=True)), access)
+    return Pods(tmp_path, list(zip(ports[::2], ports[1::2], strict=True)), access)
+
+
+@pytest.fixture
+def pods(tmp_path: Path) -> Iterator[Pods]:
+    made = _written(tmp_path)
     made.redises = [made.run("redis", pod) for pod in range(3)]
     made.sentinels = [made.run("sentinel", pod) for pod in range(3)]
     try:
@@ -135,13 +144,58 @@ async def test_decisions_go_on_when_the_primary_is_killed(pods: Pods) -> None:
     pods.redises[0].send_signal(signal.SIGKILL)
     pods.redises[0].wait()
     after = await _decided(limiter)
-    # It comes back as the pod would: the Sentinels tell it whom to follow.
+    # It comes back as the pod would: the Sentinels tell it whom to follow, so it is never a primary again by itself.
     pods.redises[0] = pods.run("redis", 0)
+    log = pods.folder / "run-0-redis" / "log"
+    until(lambda: log.read_text().count("Ready to accept connections") == 2, f"it starts: see {log}")
+    assert "\nreplicaof localhost " in (pods.folder / "run-0-redis" / "redis.conf").read_text()
     now = until(pods.primary_port, "the Sentinels agree again")
     assert now in [port for port, _ in pods.ports[1:]]
     assert await _decided(limiter) > after
     await limiter.close()
     await client.aclose()
+
+
+@pytest.mark.parametrize("what", ["redis", "sentinel"])
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_nothing_starts_without_all_passwords(tmp_path: Path, what: str, name: str, content: str | None) -> None:
+    """The hash of an empty password would let in whoever sends none."""
+    pods = _written(tmp_path)
+    path = tmp_path / "passwords" / name
+    path.unlink() if content is None else path.write_text(content)
+    process = pods.run(what, 0)
+    try:
+        assert process.wait(20) == 2
+    finally:
+        process.kill()
+    assert f"{path} is missing or empty" in (tmp_path / f"run-0-{what}" / "log").read_text()
+
+
+def test_a_password_may_hold_anything_and_the_next_one_is_accepted_beside_it(tmp_path: Path) -> None:
+    pods = _written(tmp_path)
+    odd = {"password": 'a "b\\c $d&', "replica-password": '"r\\&', "next-password": "the 'next' one"}
+    for name, secret in odd.items():
+        (tmp_path / "passwords" / name).write_text(secret)
+    pods.redises = [pods.run("redis", 0), pods.run("redis", 1)]
+    try:
+        for secret in (odd["password"], odd["next-password"]):
+            with pods.client(pods.ports[0][0], secret) as client:
+                until(lambda client=client: _answers(client), f"it lets in: see {tmp_path}")
+        with pytest.raises(redis.AuthenticationError), pods.client(pods.ports[0][0], "another") as client:
+            client.ping()
+        log = tmp_path / "run-1-redis" / "log"
+        until(lambda: "MASTER <-> REPLICA sync: Finished" in log.read_text(), f"it follows: see {log}")
+    finally:
+        pods.close()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError as error:
+        assert not isinstance(error, redis.AuthenticationError)
+        return False
 
 
 def test_no_password_is_an_argument_or_in_an_environment(pods: Pods) -> None:

@@ -45,8 +45,15 @@ class _Address:
     primary: str = ""
     database: int = 0
     sentinel_options: tuple[tuple[str, str], ...] = ()
+    unverified: tuple[str, ...] = ()
+    """Options that let any server stand for the one that is meant."""
 
     def check(self, access: RedisAccess) -> None:
+        if self.unverified:
+            raise RedisAccessError(
+                f"the address says {' and '.join(self.unverified)}, and the server's certificate would not be checked: "
+                "leave that out, and name what vouches for the server as ca_file"
+            )
         if self.sentinel_options and access.sentinel_password_file is not None:
             raise RedisAccessError(
                 "the address holds a user or a password of the Sentinels, and so does sentinel_password_file: "
@@ -152,7 +159,12 @@ def _parse(url: str) -> _Address:
             raise _wrong(url, "a port or an option that is not understood") from None
         if scheme != "unix" and not parts.hostname:
             raise _wrong(url, "no host")
-        return _Address("", scheme == "rediss", username=asked.get("username"), password=asked.get("password"))
+        unverified = (
+            *(["ssl_cert_reqs"] if asked.get("ssl_cert_reqs", "required") != "required" else []),
+            *(["ssl_check_hostname"] if asked.get("ssl_check_hostname", True) is not True else []),
+        )
+        username, password = asked.get("username"), asked.get("password")
+        return _Address("", scheme == "rediss", username=username, password=password, unverified=unverified)
     userinfo, at, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     default_port = _SENTINEL_PORT if kind == "sentinel" else _CLUSTER_PORT

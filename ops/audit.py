@@ -11,7 +11,7 @@ with nothing, 1 where something was found, 3 where nothing was found and not all
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +19,11 @@ FOUND, UNANSWERED = 1, 3
 
 
 class UnansweredError(Exception):
-    """Nobody could be asked; says why."""
+    """Nobody could be asked, or not about everything; says why, and what was found nevertheless."""
+
+    def __init__(self, why: str, found: Sequence[str] = ()) -> None:
+        super().__init__(why)
+        self.found = tuple(found)
 
 
 def withdrawn() -> list[str]:
@@ -43,10 +47,12 @@ def python() -> list[str]:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         raise UnansweredError(_last_line(done.stderr)) from None
-    unknown = [each["name"] for each in packages if "skip_reason" in each]
-    if unknown:
-        raise UnansweredError(f"the service knows nothing of {len(unknown)} of {len(packages)} packages")
-    return [f"{each['name']} {each['version']}: {vuln['id']}" for each in packages for vuln in each["vulns"]]
+    known = [each for each in packages if "skip_reason" not in each]
+    found = [f"{each['name']} {each['version']}: {vuln['id']}" for each in known for vuln in each["vulns"]]
+    if len(known) < len(packages):
+        unknown = len(packages) - len(known)
+        raise UnansweredError(f"the service knows nothing of {unknown} of {len(packages)} packages", found)
+    return found
 
 
 def page() -> list[str]:
@@ -76,7 +82,8 @@ def main() -> int:
             told = ask()
         except UnansweredError as error:
             unanswered += 1
-            print(f"{what}: NOT ASKED: {error}")
+            found += len(error.found)
+            print(f"{what}: NOT ASKED: {error}", *error.found, sep="\n  ")
             continue
         found += len(told)
         print(f"{what}: {len(told) or 'none'}", *told, sep="\n  ")

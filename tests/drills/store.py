@@ -14,7 +14,7 @@ BROKEN_S = 3.0
 SLOW_S, TOO_SLOW_S = 0.1, 2.0
 """Below the deadline of a check, and far above it."""
 
-JUMP_S = 6.0
+JUMP_S = 7.0
 """More than a window, so that a jump empties it, and a jump back stands still for longer than one."""
 
 
@@ -115,5 +115,5 @@ DRILLS = [
     Drill("disk-full", "the disk of the append-only file full", _full_disk, STORE_AWAY),
     Drill("redis-memory", "Redis at its maxmemory (noeviction) for 3 s", _out_of_memory, STORE_AWAY),
     Drill("network-cut", "the network to Redis cut for 3 s, between two namespaces", _cut, STORE_AWAY),
-    Drill("redis-clock", "the clock of Redis 6 s ahead for 3 s, then back", _clock),
+    Drill("redis-clock", "the clock of Redis 7 s ahead for 3 s, then back", _clock),
 ]

@@ -25,8 +25,10 @@ from tests.integration.conftest import ROOT, end_outright, free_port
 START_S = 240.0
 KEYS = {name: f"sk-{name}-{'d' * 24}" for name in ("limited", "roomy", "admin")}
 LIMIT = RateLimitPolicy(
-    name="drilled", scope="TENANT", limit=30, window="2s", match={"tenant": "limited"}, on_redis_failure="deny"
+    name="drilled", scope="TENANT", limit=40, window="5s", match={"tenant": "limited"}, on_redis_failure="deny"
 )
+"""Its window is longer than any fault, so that what was logged just before one is still to be read after it."""
+
 SLOTS = "slots-of-user"
 LEASE_S = 5
 """After which a slot in a window is free that nobody gave back."""
@@ -44,7 +46,7 @@ CATALOGUE: dict[str, Any] = {
     "tiers": [{"name": "only"}],
     "models": [{"name": "quick", "tier": "only"}, {"name": "long", "tier": "only"}],
     "policies": [
-        {"name": "drilled", "scope": "TENANT", "limit": 30, "window": "2s", "match": {"tenant": "limited"}},
+        {"name": "drilled", "scope": "TENANT", "limit": 40, "window": "5s", "match": {"tenant": "limited"}},
         {
             "name": SLOTS,
             "scope": "USER_MODEL",

@@ -45,14 +45,24 @@ class Watch:
             if (self._times[ordinal], ordinal) in self._costs:
                 self._costs[self._times[ordinal], ordinal] = cost
 
+    def entries(self) -> list[Entry]:
+        """In order. Ordinals have no gaps: what was logged between two looks and had left by the second (a clock that
+        jumped) is known to have been there, and stands here at the time of the entry before it."""
+        found: list[Entry] = []
+        for (at_ms, ordinal), cost in sorted(self._costs.items()):
+            if found and ordinal > found[-1].ordinal:
+                before = found[-1]
+                found += [Entry(before.at_ms, missed, 1) for missed in range(before.ordinal + 1, ordinal)]
+            found.append(Entry(at_ms, ordinal, cost))
+        return found
+
     def over(self) -> int:
         """By how much the fullest window that there ever was held more than the limit."""
-        entries = [Entry(at_ms, ordinal, cost) for (at_ms, ordinal), cost in self._costs.items()]
-        return max(0, fullest(entries, self.policy.window).held - self.policy.limit)
+        return max(0, fullest(self.entries(), self.policy.window).held - self.policy.limit)
 
     def logged(self) -> int:
-        """How many requests stand in the copy that were not taken back."""
-        return sum(cost > 0 for cost in self._costs.values())
+        """How many requests were logged, and not taken back."""
+        return sum(entry.cost > 0 for entry in self.entries())
 
     async def close(self) -> None:
         self._going = False

@@ -178,7 +178,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
-	@$(COMPILE) --extra dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	@$(COMPILE) --extra dev --extra tracing -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
 	  --override requirements/engines.overrides pyproject.toml -o requirements/engines.lock

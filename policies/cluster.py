@@ -16,6 +16,7 @@ from redis.asyncio.connection import ConnectionPool
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, RedisClusterException, RedisError
 
+from policies.counts import LimiterCounts
 from policies.errors import StoreTimeoutError, StoreUnavailableError
 from policies.scripts import Script
 from policies.store import RedirectedError, RedisStore, Reply
@@ -40,8 +41,9 @@ class ClusterStore:
 
     grouped = True
 
-    def __init__(self, redis: RedisCluster, deadline_s: float) -> None:
+    def __init__(self, redis: RedisCluster, deadline_s: float, counts: LimiterCounts | None = None) -> None:
         self._redis, self._deadline_s = redis, deadline_s
+        self._counts = counts or LimiterCounts()
         self._nodes: dict[Address, RedisStore] = {}
         self._slots: dict[str, int] = {}
         self._refreshing: asyncio.Task[None] | None = None
@@ -86,6 +88,11 @@ class ClusterStore:
                 raise
         raise StoreTimeoutError("Redis Cluster did not say in time which of its nodes has these keys")
 
+    @property
+    def open_circuits(self) -> int:
+        """To how many nodes most calls are not even tried now."""
+        return sum(node.open_circuits for node in self._nodes.values())
+
     async def ping(self) -> None:
         """Returns when every primary answers; raises `StoreError` where one does not within the deadline."""
         await asyncio.gather(*(node.ping() for _, node in await self.primaries()))
@@ -111,7 +118,7 @@ class ClusterStore:
         if node is None:
             made = ClusterNode(*address, **self._redis.nodes_manager.connection_kwargs)
             pool = ConnectionPool(connection_class=made.connection_class, **made.connection_kwargs)
-            node = self._nodes[address] = RedisStore(Redis(connection_pool=pool), self._deadline_s)
+            node = self._nodes[address] = RedisStore(Redis(connection_pool=pool), self._deadline_s, counts=self._counts)
         return node
 
     async def _address_of(self, slot: int, ends: float) -> Address:

@@ -8,6 +8,7 @@ lets the request through and counts nothing.
 import time
 from collections.abc import Callable, Sequence
 
+from policies.counts import LimiterCounts
 from policies.decision import Charge, Decision, Window
 from policies.entities import OnRedisFailure
 from policies.errors import StoreError
@@ -21,16 +22,20 @@ RETRY_MS = 1_000
 class Degraded:
     """Decides without Redis. Holds this process's local windows."""
 
-    def __init__(self, replicas: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, replicas: int, clock: Callable[[], float] = time.monotonic, counts: LimiterCounts | None = None
+    ) -> None:
         self.replicas = max(1, replicas)
         """How many processes share a `local` policy's limit."""
         self._local = LocalWindows(clock)
+        self._counts = counts or LimiterCounts()
 
     def decide(
         self, identifier: str, charges: Sequence[Charge], places: Sequence[Place], error: StoreError, *, log: bool
     ) -> Decision:
         """Decides by each policy's `on_redis_failure`; raises `error` where an enforced one says `deny`."""
         if any(place.enforced and place.policy.on_redis_failure is OnRedisFailure.DENY for place in places):
+            self._counts.fallbacks["refused"] += log
             raise error
         now_ms = self._local.now_ms()
         found = [self._find(charge, place, now_ms) for charge, place in zip(charges, places, strict=True)]
@@ -40,6 +45,7 @@ class Degraded:
                 allowed = False
                 if denied_by is None or retry_ms > longest_ms:
                     denied_by, longest_ms = place.policy.name, max(longest_ms, retry_ms)
+        self._counts.fallbacks["allowed" if allowed else "denied"] += log
         took = allowed and log
         entries: list[LocalEntry | None] = []
         windows: list[Window] = []

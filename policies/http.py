@@ -1,7 +1,8 @@
 """A decision as HTTP shows it: rate-limit headers (OpenAI's family and the IETF draft's), and what a denial says."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from policies.decision import Decision, Window
@@ -19,12 +20,12 @@ def ratelimit_headers(decision: Decision, style: Style) -> Headers:
     windows = [window for window in decision.windows if window.enforced]
     headers: Headers = []
     if style != "ietf":
-        headers += _openai("requests", (w for w in windows if w.unit == "requests"))
-        headers += _openai("tokens", (w for w in windows if w.unit.endswith("_tokens")))
+        headers += _openai(_OF_REQUESTS, [w for w in windows if w.unit == "requests"])
+        headers += _openai(_OF_TOKENS, [w for w in windows if w.unit.endswith("_tokens")])
     if style != "openai" and windows:
         # draft-ietf-httpapi-ratelimit-headers: structured fields, one item a policy. Names hold nothing to escape.
-        policies = ",".join(f'"{w.policy}";q={w.limit}{_ietf_unit(w)}' for w in windows)
-        states = ",".join(f'"{w.policy}";r={w.remaining};t={_ietf_wait_s(w)}' for w in windows)
+        policies = ",".join([_ietf_policy(w.policy, w.limit, w.unit, w.window_s) for w in windows])
+        states = ",".join([f'"{w.policy}";r={w.remaining};t={_ietf_wait_s(w)}' for w in windows])
         headers += [(b"ratelimit-policy", policies.encode()), (b"ratelimit", states.encode())]
     return headers
 
@@ -67,14 +68,22 @@ def denial(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _openai(kind: str, windows: Iterable[Window]) -> Headers:
-    tightest = min(windows, key=lambda w: (w.remaining, -w.reset_after_s), default=None)
-    if tightest is None:
+_OF_REQUESTS = (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests", b"x-ratelimit-reset-requests")
+_OF_TOKENS = (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-tokens")
+
+
+def _openai(names: tuple[bytes, bytes, bytes], windows: Sequence[Window]) -> Headers:
+    if not windows:
         return []
+    tightest = windows[0]
+    for w in windows:
+        if (w.remaining, -w.reset_after_s) < (tightest.remaining, -tightest.reset_after_s):
+            tightest = w
+    limit, remaining, reset = names
     return [
-        (f"x-ratelimit-limit-{kind}".encode(), str(tightest.limit).encode()),
-        (f"x-ratelimit-remaining-{kind}".encode(), str(tightest.remaining).encode()),
-        (f"x-ratelimit-reset-{kind}".encode(), openai_duration(tightest.reset_after_s).encode()),
+        (limit, b"%d" % tightest.limit),
+        (remaining, b"%d" % tightest.remaining),
+        (reset, openai_duration(tightest.reset_after_s).encode()),
     ]
 
 
@@ -91,10 +100,11 @@ def openai_duration(seconds: float) -> str:
     return f"{hours}h{text}" if hours else text
 
 
-def _ietf_unit(window: Window) -> str:
-    if window.unit == "concurrent_requests":
-        return ';qu="concurrent-requests"'
-    return f";w={math.ceil(window.window_s)}"
+@lru_cache(maxsize=1_024)
+def _ietf_policy(policy: str, limit: int, unit: str, window_s: float) -> str:
+    """What of a policy is the same in every reply."""
+    unit = ';qu="concurrent-requests"' if unit == "concurrent_requests" else f";w={math.ceil(window_s)}"
+    return f'"{policy}";q={limit}{unit}'
 
 
 def _ietf_wait_s(window: Window) -> int:

@@ -19,6 +19,7 @@ from redis.asyncio import Redis, RedisCluster
 
 from policies.blocks import Blocks
 from policies.cluster import ClusterStore
+from policies.counts import LimiterCounts
 from policies.decision import Actual, Charge, Decision, Window
 from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
@@ -69,8 +70,12 @@ class Limiter:
         `replicas`: how many processes share the limits of policies with `on_redis_failure: local`; may be set later.
         `steered_clock` is for tests: seconds since 1970 that stand in for the server's clock.
         """
+        self.counts = LimiterCounts()
+        """What it has done in this process."""
         self._store: RedisStore | ClusterStore = (
-            ClusterStore(redis, deadline_s) if isinstance(redis, RedisCluster) else RedisStore(redis, deadline_s)
+            ClusterStore(redis, deadline_s, self.counts)
+            if isinstance(redis, RedisCluster)
+            else RedisStore(redis, deadline_s, counts=self.counts)
         )
         self._deadline_s = deadline_s
         self._groups = Groups(self._decide_group, self._take_back, deadline_s)
@@ -78,7 +83,7 @@ class Limiter:
         self._places = Places(prefix)
         self.prefix = prefix
         """First part of every key."""
-        self._degraded = Degraded(replicas)
+        self._degraded = Degraded(replicas, counts=self.counts)
         self._blocks = Blocks()
         # Ids of decisions: nobody else's beginning, and a count. Made for every request, so asking the system for
         # randomness each time would show.
@@ -239,6 +244,7 @@ class Limiter:
         if blocks:
             # Each denial is to be counted, so none is shared; once blocked, the request is answered from memory.
             if log and (recalled := self._blocks.recall(share, identifier)) is not None:
+                self.counts.from_memory += 1
                 return recalled
             keys = (keys[0] + len(blocks) // 24, keys[1] + b"".join([place.block_wire for place in places]))
         sent_at = self._blocks.now()

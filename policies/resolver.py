@@ -6,7 +6,7 @@ replace the ones that do not. Whatever stands after that applies together.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.catalogue.whole import Catalogue
 from policies.decision import Charge
@@ -52,9 +52,14 @@ class Applied:
     policy: RateLimitPolicy
     subject: str
     slot: str
+    _one: Charge = field(init=False, repr=False, compare=False)
+    """What nearly every request is charged: made once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_one", Charge(self.policy, self.subject, 1, self.slot))
 
     def charge(self, cost: int) -> Charge:
-        return Charge(self.policy, self.subject, cost, self.slot)
+        return self._one if cost == 1 else Charge(self.policy, self.subject, cost, self.slot)
 
 
 @dataclass(frozen=True, slots=True)

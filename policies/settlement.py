@@ -11,7 +11,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from policies.decision import Actual, Decision
+from policies.decision import Actual, Charge, Decision
 from policies.errors import StoreError
 from policies.limiter import Limiter
 
@@ -41,15 +41,19 @@ class Settlement:
         if decision.holds_leases:
             self._renewals[decision.id] = self._spawn(self._renew(decision))
 
-    def end(self, decision: Decision, actual: Actual) -> None:
-        """The request has ended and used this much, by unit; units left out stay as reserved."""
+    def end(self, decision: Decision, actual: Actual) -> "asyncio.Task[None] | None":
+        """The request has ended and used this much, by unit; units left out stay as reserved. Done when the task is;
+        where nothing changes by it, there is none."""
         self._stop_renewing(decision)
-        self._spawn(self._try(lambda: self._limiter.settle(decision, actual)))
+        if decision.degraded or any(_to_settle(charge, actual) for charge in decision._charges):
+            return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
+        self._limiter.counts.settlements["settled"] += 1
+        return None
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":
         """The request never ran: as though it had not been asked. Done when the task is."""
         self._stop_renewing(decision)
-        return self._spawn(self._try(lambda: self._limiter.cancel(decision)))
+        return self._spawn(self._try("undone", lambda: self._limiter.cancel(decision)))
 
     async def close(self) -> None:
         """Waits for settlements under way."""
@@ -76,18 +80,27 @@ class Settlement:
             await asyncio.sleep(lease_s / RENEWALS_PER_LEASE)
             try:
                 if not await self._limiter.renew(decision):
+                    self._limiter.counts.leases_expired += 1
                     _log.warning("a lease of decision %s ran out while its request was running", decision.id)
                     return
             except StoreError as error:
                 _log.warning("a lease of decision %s could not be renewed: %s", decision.id, error)
 
-    async def _try(self, settle: Any) -> None:
+    async def _try(self, outcome: str, settle: Any) -> None:
         for attempt in range(ATTEMPTS):
             try:
                 await settle()
+                self._limiter.counts.settlements[outcome] += 1
                 return
             except StoreError as error:
                 last = error
                 if attempt + 1 < ATTEMPTS:
                     await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_S))
+        self._limiter.counts.settlements["given_up"] += 1
         _log.error("a settlement was given up after %d attempts: %s", ATTEMPTS, last)
+
+
+def _to_settle(charge: Charge, actual: Actual) -> bool:
+    """Whether anything changes: most requests are charged for nothing but themselves, and have used just that."""
+    policy = charge.policy
+    return policy.is_lease or actual.get(policy.unit, charge.cost) != charge.cost

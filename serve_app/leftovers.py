@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from serve_app import haproxy
 from serve_app.errors import LaunchError
 from serve_app.processes import describe, end, has_ended
 
@@ -37,8 +38,9 @@ def record(runtime_dir: Path, processes: Iterable[psutil.Process]) -> None:
 
 
 def forget(runtime_dir: Path) -> None:
-    """The run has ended and left no process: remove its record and what HAProxy wrote."""
+    """The run has ended and left no process: remove its record, what HAProxy wrote and what stood for it."""
     (runtime_dir / _RECORD).unlink(missing_ok=True)
+    (runtime_dir / haproxy.PROGRAM).unlink(missing_ok=True)
     for entry in runtime_dir.iterdir():
         # Ray Serve names HAProxy's directory by the node's id.
         if _NODE_ID.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink():

@@ -28,6 +28,8 @@ FORBIDDEN = [
 ]
 # The only modules of the ingress that know Ray.
 RAY_IN_INGRESS = {"deployments.ingress.deployment"}
+# The only module of the metrics that knows Ray: the rest is counted and tested without it.
+RAY_IN_METRICS = {"deployments.metrics.ray_metrics"}
 # The only module that knows vLLM, and what Ray has for it: both together take a quarter of a minute to import.
 RAY_LLM = {"deployments.models.ray_llm"}
 
@@ -67,6 +69,11 @@ def test_ray_stays_out_of_the_ingress() -> None:
     assert knows == RAY_IN_INGRESS
 
 
+def test_ray_stays_out_of_the_metrics() -> None:
+    knows = {m for m, name in _imports() if _under(m, "deployments.metrics") and _under(name, "ray")}
+    assert knows == RAY_IN_METRICS
+
+
 def test_vllm_is_known_to_one_module() -> None:
     heavy = ("vllm", "ray.llm", "ray.serve.llm")
     assert {m for m, name in _imports() if any(_under(name, each) for each in heavy)} == RAY_LLM
@@ -82,6 +89,15 @@ def test_what_everybody_imports_brings_no_engines_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_opentelemetry_is_imported_only_where_requests_are_traced() -> None:
+    known = {m for m, name in _imports() if _under(name, "opentelemetry")}
+    assert known == {"deployments.tracing.tracer"}
+    read = "import sys, deployments.ingress.app, deployments.models.service"
+    code = f"{read}; print('deployments.tracing.tracer' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def test_the_rules_see_imports() -> None:

@@ -130,8 +130,8 @@ def create_api(state: IngressState) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    for path, endpoint in inference.items():
-        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+    # First: Ray Serve looks through the routes for the one that a request is counted under.
+    app.router.routes[:0] = [Route(path, endpoint, methods=["POST"]) for path, endpoint in inference.items()]
     app.include_router(limits_router(state))
     app.include_router(live_router(state))
     app.include_router(decisions_router(state))

@@ -4,6 +4,7 @@ Such a gateway has a key with the role `gateway`. It names the client whose requ
 what to answer otherwise, and says afterwards what was used. How a decision is remembered is `policies.remembered`'s.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
@@ -199,7 +200,9 @@ def _add_create(router: APIRouter, state: IngressState) -> None:
             max_tokens = min(asked.max_output_tokens or model.max_output_tokens, model.max_output_tokens)
             with refusals():
                 charges = state.resolver.charges(client, model, costs_of(asked.input_tokens, max_tokens))
+                asked_at = time.monotonic()
                 decision = await state.remembered.acquire(charges, gateway.api_key)
+                state.tally.decided(decision, time.monotonic() - asked_at)
             if state.feed.recorder.watched:
                 state.feed.recorder.decided(request_id_of(request.scope), client, model.name, decision)
         except HttpError as error:

@@ -1,17 +1,22 @@
 """The Ingress deployment: the HTTP app on a replica, with its store, its router and its catalogue."""
 
 import logging
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.ingress.access_log import AccessLog, into_files
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
+from deployments.metrics.ray_metrics import RayExporter
 from deployments.router.client import RouterPools
 from deployments.tokenization.counting import Counting
+from deployments.tracing import TracingOptions, tracer_for
 from policies import Limiter
 from policies.access import RedisAccess
 from policies.catalogue.live import LiveCatalogue
@@ -36,6 +41,9 @@ class Ingress:
         settings: dict[str, Any],
         longest_waits_s: dict[str, float] | None,
         countings: dict[str, Counting] | None = None,
+        metrics: bool = True,
+        access_log: bool = False,
+        tracing: TracingOptions | None = None,
         redis_access: RedisAccess = NO_FILES,
     ) -> None:
         _log_with_serve()
@@ -46,7 +54,12 @@ class Ingress:
         # Unlike its predecessor's: the router would take the slots of a replica that was started again for its own.
         name = f"{serve.get_replica_context().replica_id.unique_id}-{token_hex(4)}"
         pools = RouterPools(router, name, longest_waits_s)
-        self._state = IngressState(IngressSettings(**settings), limiter, pools, live, countings or {})
+        exporter = RayExporter() if metrics else None
+        written = AccessLog(into_files(_access_log_file())) if access_log else None
+        self._state = IngressState(
+            *(IngressSettings(**settings), limiter, pools, live, countings or {}),
+            *(exporter, written, tracer_for(tracing, "sluice-ingress")),
+        )
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return create_app(self._state, request_ids=False)
@@ -60,6 +73,13 @@ class Ingress:
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Judges by another catalogue from the next request on; called by Ray Serve at the start and on each deploy."""
         await self._state.reconfigure(user_config)
+
+
+def _access_log_file() -> Path:
+    """Beside the logs of Ray Serve's replicas, so that whatever collects those collects it too."""
+    folder = Path(get_serve_logs_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"access_{serve.get_replica_context().replica_id.unique_id}.log"
 
 
 def _log_with_serve() -> None:

@@ -54,6 +54,9 @@ def internal() -> HttpError:
 
 def rate_limited(decision: Decision) -> HttpError:
     """429 for a decision that denied."""
-    error = denial(decision)
-    message, code = error.pop("message"), error.pop("code")
-    return HttpError(429, code, message, headers=retry_headers(wait_s(denying(decision))), **error)
+    return HttpError(**told_of_denial(decision))
+
+
+def told_of_denial(decision: Decision) -> dict[str, Any]:
+    """What that error is made of: the same for all decisions that found the same windows."""
+    return {"status": 429, "headers": retry_headers(wait_s(denying(decision))), **denial(decision)}

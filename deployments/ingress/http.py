@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.errors import HttpError
@@ -20,19 +19,24 @@ class ClientGoneError(Exception):
     """The client left before its request was complete; nobody is there to answer."""
 
 
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """The first header of this name, which is given in lower case, or None."""
+    for each, value in scope["headers"]:
+        if each == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
 def request_id_of(scope: Scope) -> str:
     """The request's `x-request-id`, or the beginning of a very long one: the client's, or what the server gave it
     (`app.RequestIds`, or Ray Serve's own middleware, which writes it there too)."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text: str = value[:ID_BYTES].decode("latin-1")
-            return text
-    return ""
+    return (header_of(scope, b"x-request-id") or "")[:ID_BYTES]
 
 
-async def read_body(headers: Headers, receive: Receive, max_bytes: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     """The whole body; 413 as soon as it is known to be larger than `max_bytes`."""
-    declared = headers.get("content-length", "")
+    declared = header_of(scope, b"content-length") or ""
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     body = bytearray()  # bytes would be copied with every piece

@@ -1,23 +1,28 @@
 """What the ingress's routes share: the services they use and the catalogue as it is now."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from deployments.ingress.access_log import AccessLog
 from deployments.ingress.authentication import authenticate, look_up, presented_key, usable
 from deployments.ingress.client_address import ClientAddresses
 from deployments.ingress.errors import unavailable
 from deployments.ingress.failed_authentications import UNLIMITED, FailedAuthentications
+from deployments.ingress.http import header_of
 from deployments.ingress.live.feed import Feed
 from deployments.ingress.prompt_counters import PromptCounters
 from deployments.ingress.sla import SlaBook, SlaTarget
 from deployments.ingress.sla_sharing import SlaSharing
+from deployments.ingress.tally import Tally
+from deployments.metrics.definitions import MOST_NAMES
+from deployments.metrics.handover import Exporter, Handover
 from deployments.router.contract import Pools
 from deployments.tokenization.counting import Counting
 from policies import Limiter
@@ -32,6 +37,9 @@ from policies.http import Style
 from policies.remembered import Remembered
 from policies.resolver import Identity, Resolver
 from policies.settlement import Settlement
+
+if TYPE_CHECKING:  # OpenTelemetry comes in only where tracing is on
+    from deployments.tracing.tracer import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +57,8 @@ class IngressSettings:
     failed_authentications_per_minute: int = 30
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     cors_origins: tuple[str, ...] = ()
+    most_metric_names: int = MOST_NAMES
+    """How many policies, and how many models, metrics tell apart."""
     bands: tuple[str, ...] = QOS_TIERS
     """Highest first."""
 
@@ -63,8 +73,13 @@ class IngressState:
         pools: Pools,
         live: LiveCatalogue,
         countings: Mapping[str, Counting] = MappingProxyType({}),
+        exporter: Exporter | None = None,
+        access_log: AccessLog | None = None,
+        tracer: "Tracer | None" = None,
     ) -> None:
-        """`countings`: how prompts are counted, by pool."""
+        """`countings`: how prompts are counted, by pool. `exporter`: where metrics go; None: nowhere.
+        `access_log`: where requests are told one by one; `tracer`: traces those that are
+        traced; both closed with this."""
         self.settings = settings
         self.counters = PromptCounters(countings)
         self.limiter = limiter
@@ -74,6 +89,9 @@ class IngressState:
         self.settlement = Settlement(limiter)
         self.sla = SlaBook(time.monotonic)
         self.sla_sharing = SlaSharing(self.sla, live.store)
+        self.tally = Tally(limiter, settings.most_metric_names)
+        self._handover = None if exporter is None else Handover(self.tally.readings, exporter)
+        self.access_log, self.tracer = access_log, tracer
         self.remembered = Remembered(limiter, self.settlement)
         self.feed = Feed(limiter, pools, lambda: live.resolver)
         self._addresses = ClientAddresses(settings.trusted_proxies)
@@ -106,6 +124,10 @@ class IngressState:
         self.sla_sharing.start()
         self.feed.start()
         self.pools.start()
+        if self._handover is not None:
+            self._handover.start()
+        if self.access_log is not None:
+            self.access_log.start()
 
     async def close(self) -> None:
         """Ends what goes on in the background: what is under way is done first. For a process that serves no more."""
@@ -118,11 +140,17 @@ class IngressState:
         await self.live.store.close()
         await self.settlement.close()
         await self.limiter.close()
+        if self.access_log is not None:
+            await self.access_log.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
+        if self._handover is not None:
+            await self._handover.close()  # last: what ended meanwhile is counted too
 
     async def identify(self, scope: Scope) -> Identity:
         """Who makes this request, or a 401. A key that was used before costs no question to Redis."""
         self._require_catalogue()
-        presented = presented_key(Headers(scope=scope).get("authorization"))
+        presented = presented_key(header_of(scope, b"authorization"))
         attempts = self._failed.of(self._addresses.of(scope))
         return await authenticate(presented, self.live, attempts, demo=self.settings.demo)
 

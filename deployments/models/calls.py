@@ -5,7 +5,14 @@ from typing import Any, Literal, TypedDict
 from deployments.models.engines.protocol import RequestRefusedError
 
 
-class GenerateCall(TypedDict):
+class Traced(TypedDict, total=False):
+    """Part of each call."""
+
+    traceparent: str
+    """Of the request, where it is traced (W3C Trace Context)."""
+
+
+class GenerateCall(Traced):
     """A request for text: `n` choices for each prompt. Already validated by the ingress, so nothing is parsed twice."""
 
     id: str
@@ -25,7 +32,7 @@ class GenerateCall(TypedDict):
     include_usage: bool
 
 
-class EmbedCall(TypedDict):
+class EmbedCall(Traced):
     """A request for vectors."""
 
     model: str
@@ -35,7 +42,7 @@ class EmbedCall(TypedDict):
     base64: bool
 
 
-class InferCall(TypedDict):
+class InferCall(Traced):
     """A request in the model's own schema."""
 
     body: bytes

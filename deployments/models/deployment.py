@@ -11,12 +11,15 @@ from ray import serve
 from ray.util import get_current_placement_group
 
 from deployments.models.service import ModelService
+from deployments.tracing import TracingOptions, tracer_for
 
 
 class _Replica(ModelService):
-    def __init__(self, kind: str, options: dict[str, object], stream_interval_s: float) -> None:
+    def __init__(
+        self, kind: str, options: dict[str, object], stream_interval_s: float, tracing: TracingOptions | None = None
+    ) -> None:
         _hide_gpus_of_others()
-        super().__init__(kind, options, _end_process, stream_interval_s)
+        super().__init__(kind, options, _end_process, stream_interval_s, tracer_for(tracing, "sluice-model"))
 
     async def __del__(self) -> None:  # Ray Serve awaits it when a replica has served its last request
         await self.close()

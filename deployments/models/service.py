@@ -8,8 +8,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
-from typing import Any, cast
+from contextlib import aclosing, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from deployments.models.calls import (
     Answer,
@@ -18,6 +18,7 @@ from deployments.models.calls import (
     InferCall,
     Piece,
     Refusal,
+    Traced,
     UsageReport,
     refusal,
 )
@@ -36,6 +37,9 @@ from deployments.models.engines.protocol import (
 from deployments.models.engines.registry import make_engine
 from deployments.models.openai_embeddings import embeddings_body
 from deployments.models.openai_format import FORMS, EventStream, completion
+
+if TYPE_CHECKING:  # OpenTelemetry comes in only where tracing is on
+    from deployments.tracing.tracer import Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +63,14 @@ class ModelService:
         options: dict[str, Any],
         on_broken: Callable[[], None] | None = None,
         stream_interval_s: float = STREAM_INTERVAL_S,
+        tracer: "Tracer | None" = None,
     ) -> None:
         """`on_broken` is called when the engine can serve nothing any more: it should end this process, since a replica
         that fails every request at once draws more of them than one that works. `stream_interval_s`: least time between
-        two messages of a stream, in seconds."""
+        two messages of a stream, in seconds. `tracer`: where requests are traced that their ingress traces."""
         self._engine = make_engine(kind, options)
         self._on_broken, self._stream_interval_s = on_broken, stream_interval_s
-        self._loaded = False
+        self._loaded, self._tracer = False, tracer
 
     async def check_health(self) -> None:
         """Loads the model the first time. Raises when nothing can be served."""
@@ -80,7 +85,7 @@ class ModelService:
         choices = _choices(call)
         pieces: list[list[Chunk]] = [[] for _ in choices]
         try:
-            with self._watched():
+            with self._watched(call):
                 async with aclosing(merged(self._engine, choices)) as chunks:
                     async for index, chunk in chunks:
                         pieces[index].append(chunk)
@@ -117,7 +122,7 @@ class ModelService:
         )
         opening = stream.opening(len(choices))  # travels with the first piece: until then a failure has a status code
         used: dict[int, Usage | None] = {}
-        with self._watched():
+        with self._watched(call):
             async with aclosing(merged(self._engine, choices)) as chunks:
                 async for index, chunk in chunks:
                     events, report = opening + stream.piece(index, chunk), None
@@ -135,7 +140,7 @@ class ModelService:
         """Vectors."""
         inputs = tuple(each if isinstance(each, str) else tuple(each) for each in call["inputs"])
         try:
-            with self._watched():
+            with self._watched(call):
                 embeddings = await self._engine.embed(EmbedRequest(inputs, call["dimensions"]))
         except RequestRefusedError as error:
             return refusal(error)
@@ -148,7 +153,7 @@ class ModelService:
     async def infer(self, call: InferCall) -> Answer:
         """A reply in the model's own schema."""
         try:
-            with self._watched():
+            with self._watched(call):
                 body = await self._engine.infer(InferRequest(call["body"], call["content_type"]))
         except RequestRefusedError as error:
             return refusal(error)
@@ -157,15 +162,19 @@ class ModelService:
     async def close(self) -> None:
         """Ends what runs in the background."""
         await self._engine.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
 
     def process_id(self, _: None = None) -> int:
         """The operating system's id of this replica's process; for readiness, tests and drills."""
         return os.getpid()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _watched(self, call: Traced | None = None) -> Iterator[None]:
+        traceparent = None if self._tracer is None or call is None else call.get("traceparent")
         try:
-            yield
+            with nullcontext() if self._tracer is None or traceparent is None else self._tracer.served(traceparent):
+                yield
         except EngineBrokenError:
             _log.exception("the engine is broken: this replica ends and is replaced")
             if self._on_broken is not None:

@@ -14,8 +14,11 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from deployments.metrics.handover import Handover
+from deployments.metrics.ray_metrics import RayExporter
 from deployments.router.exchange.book import SlotBook
 from deployments.router.exchange.messages import News, Report
+from deployments.router.readings import router_readings
 from deployments.router.replicas import Replicas
 from deployments.router.scheduler import PoolStatistics, QosSettings
 from deployments.router.service import RouterService
@@ -32,7 +35,11 @@ class ModelRouter:
     """Single writer of its pools."""
 
     def __init__(
-        self, pools: dict[str, DeploymentHandle[Any]], qos: dict[str, Any], slots_each: dict[str, int] | None = None
+        self,
+        pools: dict[str, DeploymentHandle[Any]],
+        qos: dict[str, Any],
+        slots_each: dict[str, int] | None = None,
+        metrics: bool = True,
     ) -> None:
         """`qos`: fields of `QosSettings`. `slots_each`: by pool, how many requests a replica works on at once, where
         those are fewer than its `max_ongoing_requests`."""
@@ -40,6 +47,7 @@ class ModelRouter:
         self._pools, self._slots_each = pools, slots_each or {}
         self._book = SlotBook(pools, QosSettings.model_validate(qos), time.monotonic)
         self._service: RouterService | None = None
+        self._handover = Handover(lambda: router_readings(self._book.statistics()), RayExporter()) if metrics else None
 
     async def exchange(self, report: Report, wait: bool) -> News:
         """One call of an ingress: see `deployments.router.exchange.messages`."""
@@ -64,6 +72,8 @@ class ModelRouter:
     def _running(self) -> RouterService:
         if self._service is None:  # not in the constructor, which has no event loop
             self._service = RouterService(self._book, Replicas(self._pools, self._slots_each).exchange)
+            if self._handover is not None:
+                self._handover.start()
         return self._service
 
 

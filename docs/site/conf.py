@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from docs.site import navigation  # noqa: E402 - found by the line above
+from docs.site import folders, navigation  # noqa: E402 - found by the line above
 from docs.site.mermaid import Mermaid  # noqa: E402
 
 project = "Sluice"
@@ -42,3 +42,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_directive("mermaid", Mermaid)
     app.connect("source-read", navigation.add)
+    app.connect("source-read", folders.unlink)

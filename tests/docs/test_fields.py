@@ -13,10 +13,13 @@ from serve_app.config import (
     ApplicationArgs,
     EngineSettings,
     HttpSettings,
+    LoggingSettings,
+    MetricsSettings,
     ModelSettings,
     QosArgs,
     RedisSettings,
     SlaSettings,
+    TracingSettings,
 )
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,6 +36,9 @@ DOCS = Path(__file__).parents[2] / "docs"
         (ModelSettings, "configuration.md"),
         (EngineSettings, "configuration.md"),
         (QosArgs, "configuration.md"),
+        (MetricsSettings, "configuration.md"),
+        (LoggingSettings, "configuration.md"),
+        (TracingSettings, "configuration.md"),
         (SlaSettings, "routing.md"),
         (Model, "configuration.md"),
         (SimulatedOptions, "engines.md"),

@@ -37,15 +37,25 @@ def _whole_file(data: Any, folder: Path) -> None:
     read_serve_config(path)
 
 
+def _file(deployments: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """A file with these deployments, and models with these names."""
+    args = {"models": [{"name": name} for name in names]}
+    application = {"name": "sluice", "import_path": "serve_app:build", "args": args, "deployments": deployments}
+    return {"applications": [application]}
+
+
+_INGRESS = {"name": "Ingress", "user_config": {"catalogue": {}}}
+
+
 def _deployments(data: list[dict[str, Any]], folder: Path) -> None:
     """As part of a file whose models are those that they run."""
     names = [each["name"].removeprefix("model-") for each in data if each["name"].startswith("model-")]
-    models = [{"name": name} for name in names] or [{"name": "chat"}]
-    ingress = {"name": "Ingress", "user_config": {"catalogue": {}}}
-    deployments = data if any(each["name"] == "Ingress" for each in data) else [ingress, *data]
-    application = {"name": "sluice", "import_path": "serve_app:build", "args": {"models": models}}
-    application["deployments"] = deployments
-    _whole_file({"applications": [application]}, folder)
+    deployments = data if any(each["name"] == "Ingress" for each in data) else [_INGRESS, *data]
+    _whole_file(_file(deployments, names or ["chat"]), folder)
+
+
+def _http_options(data: dict[str, Any], folder: Path) -> None:
+    _whole_file({**_file([_INGRESS], ["chat"]), **data}, folder)
 
 
 def _arguments(data: dict[str, Any], folder: Path) -> None:
@@ -69,6 +79,7 @@ SHAPES: list[tuple[Callable[[Any], bool], Callable[[Any, Path], object]]] = [
     (lambda data: _is_list_of(data, "scope"), lambda data, _: [RateLimitPolicy.model_validate(each) for each in data]),
     (lambda data: _is_list_of(data, *OF_DEPLOYMENTS), _deployments),
     (lambda data: _keys_of(data, {"deployments"}), lambda data, folder: _deployments(data["deployments"], folder)),
+    (lambda data: _keys_of(data, {"http_options"}), _http_options),
     (lambda data: _keys_of(data, {"args"}), lambda data, folder: _arguments(data["args"], folder)),
     (
         lambda data: _keys_of(data, set(Lists.model_fields)) and not _is_list_of(data.get("models"), "engine", "slots"),

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -52,6 +53,15 @@ class Application:
             return Path(process.cwd()).is_relative_to(self.state_dir)
         except psutil.Error:
             return False
+
+    def session_dir(self) -> Path:
+        """Ray's folder for this start: its logs, and the ports that it chose."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            if process.name() == "raylet":
+                folder = re.search(r"--session[_-]dir=(\S+)", " ".join(process.cmdline()))
+                assert folder, process.cmdline()
+                return Path(folder[1])
+        raise AssertionError("no raylet runs")
 
 
 def free_port() -> int:

@@ -21,7 +21,7 @@ def test_every_threat_names_a_test_that_is_there() -> None:
 
 
 def test_every_file_that_it_links_is_there() -> None:
-    for page in ("docs/security.md", "SECURITY.md", "ops/kubernetes/README.md"):
+    for page in ("docs/security.md", "SECURITY.md", "docs/kubernetes.md"):
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text()):
             if "://" not in link:
                 assert (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"

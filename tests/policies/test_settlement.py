@@ -4,8 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from policies import Decision
+from policies import Charge, Decision, RateLimitPolicy
 from policies import settlement as module
+from policies.counts import LimiterCounts
 from policies.errors import StoreUnavailableError
 from policies.settlement import ATTEMPTS, LONGEST_PAUSE_S, Settlement
 
@@ -14,13 +15,23 @@ class FailingLimiter:
     """Fails so many times before it settles."""
 
     def __init__(self, failures: int) -> None:
-        self.left, self.settled = failures, 0
+        self.left, self.settled, self.counts = failures, 0, LimiterCounts()
 
     async def settle(self, decision: Decision, actual: object) -> None:
         if self.left:
             self.left -= 1
             raise StoreUnavailableError("gone")
         self.settled += 1
+
+
+REQUESTS, TOKENS, SLOTS = (
+    RateLimitPolicy.model_validate({"name": unit, "scope": "GLOBAL", "unit": unit, "limit": 10, "window": "1m"})
+    for unit in ("requests", "total_tokens", "concurrent_requests")
+)
+
+
+def _decision(policy: RateLimitPolicy, **fields: Any) -> Decision:
+    return Decision("id", True, 0.0, None, 1.0, (), _charges=(Charge(policy, cost=5),), **fields)
 
 
 @pytest.fixture
@@ -39,10 +50,32 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def test_a_settlement_outlasts_a_restart_of_redis(pauses: list[float], failures: int, settled: int) -> None:
     limiter = FailingLimiter(failures)
     settlement = Settlement(cast(Any, limiter))
-    settlement.end(Decision("id", True, 0.0, None, 1.0, ()), {})
+    settlement.end(_decision(TOKENS), {"total_tokens": 3})
     await settlement.close()
     assert limiter.settled == settled
+    assert limiter.counts.settlements == {"settled" if settled else "given_up": 1}
     assert len(pauses) == min(failures, ATTEMPTS - 1)
     if failures >= ATTEMPTS - 1:
         assert sum(pauses) > 10
         assert max(pauses) == LONGEST_PAUSE_S
+
+
+@pytest.mark.parametrize(
+    ("decision", "actual", "settled"),
+    [
+        (_decision(REQUESTS), {"total_tokens": 3}, 0),
+        (_decision(TOKENS), {"total_tokens": 5}, 0),
+        (_decision(TOKENS), {"total_tokens": 0}, 1),
+        (_decision(TOKENS), {"total_tokens": 6}, 1),
+        (_decision(TOKENS), {}, 0),  # what it used is not known: the reservation stays
+        (_decision(SLOTS), {}, 1),
+        (_decision(REQUESTS, degraded=True), {}, 1),  # counted in this process: the limiter knows what is to be done
+    ],
+)
+async def test_only_what_changes_something_is_settled(decision: Decision, actual: dict[str, int], settled: int) -> None:
+    limiter = FailingLimiter(0)
+    settlement = Settlement(cast(Any, limiter))
+    settlement.end(decision, actual)
+    await settlement.close()
+    assert limiter.settled == settled
+    assert limiter.counts.settlements == {"settled": 1}  # it has ended, whatever that changed

@@ -31,7 +31,7 @@ async def body_of(
 ) -> Body:
     """The body as `kind`. `empty`: what an absent body stands for. `quiet`: what is wrong below this place is
     told without its value, which could be a key that went astray."""
-    content = await read_body(request.headers, request.receive, max_bytes) or empty
+    content = await read_body(request.scope, request.receive, max_bytes) or empty
     if content is not empty:
         _require_json(request.headers.get("content-type", ""))
     try:

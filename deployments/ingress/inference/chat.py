@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from deployments.ingress.errors import HttpError
@@ -53,7 +52,7 @@ UNSUPPORTED = ("tools", "functions", "web_search_options", "audio", "prediction"
 _EXAMPLE = '{"model": …, "messages": …}'
 
 
-def parse_chat(_: Scope, __: Headers, body: bytes) -> Generation:
+def parse_chat(_: Scope, body: bytes) -> Generation:
     """What is asked for."""
     request = parse(body, ChatCompletionRequest, _EXAMPLE)
     request.refuse(*UNSUPPORTED)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from deployments.ingress.inference.operation import Embedding
@@ -32,7 +31,7 @@ class EmbeddingRequest(BaseModel):
         return texts_or_tokens(value)
 
 
-def parse_embedding(_: Scope, __: Headers, body: bytes) -> Embedding:
+def parse_embedding(_: Scope, body: bytes) -> Embedding:
     """What is asked for."""
     request = parse(body, EmbeddingRequest, '{"model": …, "input": …}')
     return Embedding(request.model, request.input, request.dimensions, request.encoding_format == "base64")

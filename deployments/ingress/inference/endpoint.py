@@ -12,17 +12,17 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, cast
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.admission import costs_of, model_for, refusals
 from deployments.ingress.authentication import require_role
-from deployments.ingress.errors import HttpError, internal, rate_limited, unavailable
-from deployments.ingress.http import ClientGoneError, RawHeaders, read_body
+from deployments.ingress.errors import HttpError, internal, told_of_denial, unavailable
+from deployments.ingress.http import ClientGoneError, RawHeaders, header_of, read_body
 from deployments.ingress.inference.exchange import Exchange, Used
 from deployments.ingress.inference.operation import Operation
 from deployments.ingress.routes import route
 from deployments.ingress.state import IngressState
+from deployments.ingress.traced import told_of
 from deployments.router.contract import (
     AdmissionError,
     ModelFailedError,
@@ -38,12 +38,14 @@ from policies.resolver import Identity
 QUEUE_TIMEOUT_HEADER = "x-sluice-queue-timeout-ms"
 """How long a client is willing to wait for a slot. It can shorten what the band allows, never lengthen it."""
 
+_QUEUE_TIMEOUT = QUEUE_TIMEOUT_HEADER.encode()
+
 UNDO_S = 1.0
 """How long a fallback waits for the limits' store to take back what the model before it was charged. After that it
 goes on: what both are charged counts twice for a moment, which may deny and never over-admits."""
 
 
-Parse = Callable[[Scope, Headers, bytes], Operation]
+Parse = Callable[[Scope, bytes], Operation]
 """What is asked for by a request with this body; raises `HttpError`."""
 
 
@@ -52,11 +54,14 @@ class Inference:
 
     def __init__(self, state: IngressState, parse: Parse) -> None:
         self._state, self._parse = state, parse
-        self._told: tuple[tuple[Window, ...], RawHeaders] = ((), [])
-        """The last windows whose headers were written, and the headers: in a flood of denials many share theirs."""
+        self._told: tuple[tuple[Window, ...], RawHeaders, dict[str, Any]] = ((), [], {})
+        """The last windows that were told, their headers, and the error where they denied: in a flood of denials many
+        share theirs."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, send)
+        exchange, state = Exchange(scope, send), self._state
+        if state.tracer is not None:
+            exchange.trace = state.tracer.begin(scope["headers"])
         try:
             async with asyncio.timeout(self._state.settings.request_deadline_s):
                 await self._serve(scope, receive, exchange)
@@ -78,7 +83,13 @@ class Inference:
             await exchange.fail(broken)
             raise  # for the log
         finally:
-            recorder, identity = self._state.feed.recorder, exchange.identity
+            state.tally.ended(exchange)
+            if state.access_log is not None:
+                state.access_log.ended(exchange)
+            if exchange.trace is not None:
+                attributes, failed = told_of(exchange)
+                exchange.trace.ended(attributes, failed=failed)
+            recorder, identity = state.feed.recorder, exchange.identity
             if recorder.watched and identity is not None:
                 recorder.ended(exchange.ended(identity))
 
@@ -88,12 +99,12 @@ class Inference:
             self._state.sla.failed(identity.tenant, identity.qos_tier)
 
     async def _serve(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
-        state, headers = self._state, Headers(scope=scope)
+        state = self._state
         identity = exchange.identity = await state.identify(scope)
         require_role(identity, Role.INFERENCE)
-        operation = self._parse(scope, headers, await read_body(headers, receive, state.settings.max_body_bytes))
+        operation = self._parse(scope, await read_body(scope, receive, state.settings.max_body_bytes))
         chain = route(state.resolver, identity, model_for(state, identity, operation.model), random.random)
-        ready_to_wait_until = time.monotonic() + _queue_timeout_s(headers, state.settings.request_deadline_s)
+        ready_to_wait_until = time.monotonic() + _queue_timeout_s(scope, state.settings.request_deadline_s)
         first: tuple[HttpError, RawHeaders] | None = None
         for model in chain:
             wait_s = max(0.0, ready_to_wait_until - time.monotonic())
@@ -123,21 +134,27 @@ class Inference:
         try:
             with refusals():
                 charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
+                asked_at = time.monotonic()
                 decision = await state.limiter.acquire(charges)
+                took_s = time.monotonic() - asked_at
+                state.tally.decided(decision, took_s)
+                if exchange.trace is not None:
+                    exchange.trace.passed("check", took_s, {"sluice.allowed": decision.allowed})
         except HttpError as error:
             raise _UnservedError(error, denied=True) from error
         recorder = state.feed.recorder
         if recorder.watched:
             recorder.decided(exchange.request_id, identity, model.name, decision)
         if decision.windows is not self._told[0]:
-            self._told = decision.windows, ratelimit_headers(decision, state.settings.ratelimit_headers)
+            headers = ratelimit_headers(decision, state.settings.ratelimit_headers)
+            self._told = decision.windows, headers, {} if decision.allowed else told_of_denial(decision)
         exchange.headers = self._told[1]
         if not decision.allowed:
-            raise _UnservedError(rate_limited(decision), denied=True)
+            raise _UnservedError(HttpError(**self._told[2]), denied=True)
 
         used, slot = Used(input_tokens), None
         exchange.used = used
-        asked_at = time.monotonic() if recorder.watched else 0.0
+        asked_at = time.monotonic()
         state.settlement.begin(decision)
         try:
             slot = await state.pools.admit(
@@ -151,17 +168,22 @@ class Inference:
                 )
             )
             used.ran = True
-            if asked_at:
-                exchange.wait_s = time.monotonic() - asked_at
+            exchange.wait_s = time.monotonic() - asked_at
+            call = operation.call(model)
+            if exchange.trace is not None:
+                exchange.trace.passed("admission", exchange.wait_s, {"sluice.band": identity.qos_tier})
+                call["traceparent"] = exchange.trace.model_begins(model.name)
             if operation.stream:
-                await self._stream(operation, model, used, exchange)
+                await self._stream(operation, model, call, used, exchange)
             else:
-                answer = await state.pools.call(model.pool_name, operation.method, operation.call(model))
+                answer = await state.pools.call(model.pool_name, operation.method, call)
                 body, report = _unless_refused(answer, used)
                 used.report(report)
                 await exchange.reply(body)
         except AdmissionError as error:
             no_slot = _no_slot(error, model)
+            if exchange.trace is not None and slot is None:
+                exchange.trace.passed("admission", time.monotonic() - asked_at, {"error.type": no_slot.code})
             if exchange.begun:  # the replica was lost in the middle: what was sent cannot be taken back
                 used.failed()
                 raise no_slot from error
@@ -174,12 +196,17 @@ class Inference:
             if slot is not None:
                 state.pools.release(slot, used.tokens() if used.ran else None)
             if used.ran:
-                state.settlement.end(decision, used.actual())
+                settling = state.settlement.end(decision, used.actual())
             else:
-                exchange.undoing = state.settlement.undo(decision)
+                settling = exchange.undoing = state.settlement.undo(decision)
+            if exchange.trace is not None:
+                exchange.trace.model_ended()
+                exchange.trace.settles(settling)
 
-    async def _stream(self, operation: Operation, model: Model, used: Used, exchange: Exchange) -> None:
-        reply = self._state.pools.stream(model.pool_name, operation.method, operation.call(model))
+    async def _stream(
+        self, operation: Operation, model: Model, call: dict[str, Any], used: Used, exchange: Exchange
+    ) -> None:
+        reply = self._state.pools.stream(model.pool_name, operation.method, call)
         async with aclosing(cast(Any, reply)) as pieces:
             async for piece in pieces:
                 events, chunks, report = _unless_refused(piece, used)
@@ -210,9 +237,9 @@ def _no_slot(error: AdmissionError, model: Model) -> HttpError:
     return HttpError(429, code, f"{why} {model.name!r}.", type="requests", headers=headers)
 
 
-def _queue_timeout_s(headers: Headers, longest_s: float) -> float:
+def _queue_timeout_s(scope: Scope, longest_s: float) -> float:
     """How long the client is willing to wait."""
-    value = headers.get(QUEUE_TIMEOUT_HEADER)
+    value = header_of(scope, _QUEUE_TIMEOUT)
     if value is None:
         return longest_s
     if not (value.isascii() and value.isdigit() and len(value) <= 12):

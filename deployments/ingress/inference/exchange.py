@@ -3,6 +3,7 @@
 import asyncio
 import time
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope, Send
 
@@ -11,6 +12,9 @@ from deployments.ingress.http import EVENT_STREAM, JSON, RawHeaders, request_id_
 from deployments.ingress.live.recorder import Ended
 from policies.entities import Unit
 from policies.resolver import Identity
+
+if TYPE_CHECKING:  # OpenTelemetry comes in only where tracing is on
+    from deployments.tracing.tracer import RequestTrace
 
 
 class Exchange:
@@ -31,8 +35,10 @@ class Exchange:
         self.code: str | None = None
         """The error's, where it is one."""
         self.wait_s: float | None = None
-        """How long it waited for its slot, where anybody watches."""
+        """How long it waited for its slot, once it has one."""
         self.used: Used | None = None
+        self.trace: RequestTrace | None = None
+        """Where it is traced."""
         self.undoing: asyncio.Task[None] | None = None
         """Takes back what the last model was charged, where it did not serve."""
 

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, cast
 
 from pydantic import Field, WithJsonSchema, field_validator
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from deployments.ingress.errors import HttpError
@@ -80,7 +79,7 @@ UNSUPPORTED = ("echo", "suffix")
 _EXAMPLE = '{"model": …, "prompt": …}'
 
 
-def parse_text(_: Scope, __: Headers, body: bytes) -> Generation:
+def parse_text(_: Scope, body: bytes) -> Generation:
     """What is asked for."""
     request = parse(body, CompletionRequest, _EXAMPLE)
     request.refuse(*UNSUPPORTED)

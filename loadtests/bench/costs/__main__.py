@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from loadtests.bench.applications import ROOMY, bare, body, headers, sluice
+from loadtests.bench.applications import ROOMY, body, headers, sluice
 from loadtests.bench.costs import live_feed, memory, report, starts
 from loadtests.bench.machine import load, machine, redis_version
 from loadtests.bench.report.page import write_section
@@ -32,6 +32,7 @@ MEASURED = (
     *(BENCH / name for name in ("applications", "costs", "lone_ingress.py", "serving.py", "wrk.py", "wrk.lua")),
 )
 """Runs are put beside one another only while what is in these is the same."""
+SLUICE = "sluice"
 BUSY_S = 3
 """Of traffic before memory is looked at."""
 
@@ -40,8 +41,8 @@ Say = Callable[[str], None]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one start of each, one round of a second; keeps nothing")
-    parser.add_argument("--starts", type=int, default=2, help="of each application")
+    parser.add_argument("--quick", action="store_true", help="one start, one round of a second; keeps nothing")
+    parser.add_argument("--starts", type=int, default=2, help="of `sluice up`")
     parser.add_argument("--rounds", type=int, default=5, help="of each mode of the live feed")
     parser.add_argument("--seconds", type=float, default=2, help="of each round; whole ones")
     parser.add_argument("--only", default="", help=f"parts, with commas: {', '.join(PARTS)}; keeps nothing")
@@ -94,27 +95,16 @@ def run(wanted: tuple[str, ...] | list[str], options: argparse.Namespace) -> dic
 
 
 def _with_serve(results: dict[str, Any], options: argparse.Namespace, say: Say) -> None:
-    def held_after_traffic(served: Served, application: str) -> dict[str, Any]:
-        found = drive(served.url(application), body(), headers(ROOMY), connections=16, duration_s=BUSY_S)
+    def meanwhile(served: Served) -> None:
+        found = drive(served.url(SLUICE), body(), headers(ROOMY), connections=16, duration_s=BUSY_S)
         if found.wrong():
-            raise RuntimeError(f"{application} does not serve: {found}")
-        return memory.held(served)
-
-    def ours(served: Served) -> dict[str, Any]:
-        held = held_after_traffic(served, report.SLUICE)
+            raise RuntimeError(f"not all replies are 200: {found}")
+        results["memory"] = memory.held(served)
         say("memory is looked at; the live feed of the whole chain")
         redis_url = f"unix://{ensure_runtime_dir(served.state_dir) / 'redis.sock'}"
-        feed = live_feed.chain(served, report.SLUICE, redis_url, options.rounds, options.seconds)
-        return {"memory": held, "feed": feed}
+        results["live_feed"]["chain"] = live_feed.chain(served, SLUICE, redis_url, options.rounds, options.seconds)
 
-    applications = {report.SLUICE: [sluice("embedded")], report.BARE: [bare()]}
-    meanwhile = {
-        report.SLUICE: ours,
-        report.BARE: lambda served: {"memory": held_after_traffic(served, report.BARE)},
-    }
-    results["starts"], seen = starts.measured(applications, options.starts, meanwhile, say)
-    results["memory"] = {name: found["memory"] for name, found in seen.items()}
-    results["live_feed"]["chain"] = seen[report.SLUICE]["feed"]
+    results["starts"] = starts.measured([sluice("embedded", name=SLUICE)], options.starts, meanwhile, say)
 
 
 if __name__ == "__main__":

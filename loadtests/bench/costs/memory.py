@@ -15,16 +15,16 @@ OURS = {
     "ModelRouter": "the model router",
     f"model-{MODEL}": "a model replica (a simulated engine, which holds no model)",
     "redis-server": "the embedded Redis",
+    "RedisHost": "the actor that keeps it running",
     "sluice": "`sluice up`",
 }
 SERVES = {
     "haproxy": "HAProxy",
     "HAProxyManager": "what manages HAProxy",
+    "ProxyActor": "Ray Serve's own proxy",
     "ServeController": "Ray Serve's controller",
-    "BareIngress": "bare: its ingress",
-    f"bare-{MODEL}": "bare: its model replica",
 }
-"""Of Ray Serve, and of an application that is written on it."""
+"""Of Ray Serve."""
 
 
 def held(served: Served) -> dict[str, dict[str, float]]:

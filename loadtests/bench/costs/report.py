@@ -8,8 +8,6 @@ from loadtests.bench.machine import described
 from loadtests.bench.report.tables import number, table, told
 from loadtests.bench.report.targets import Sign, Target, from_json, targets_table
 
-SLUICE, BARE = "sluice", "bare"
-
 _ASKED: tuple[tuple[str, str, str, Sign, float], ...] = (
     ("requests/s of the chain with one viewer of the live feed, against none", ONE, "requests_s_ratio", ">=", 0.97),
     ("CPU of its replicas a request, the same", ONE, "cpu_us_ratio", "<=", 1.03),
@@ -32,12 +30,13 @@ def section(results: dict[str, Any]) -> str:
     measured = results["options"]
     return "\n\n".join(
         [
-            f"The last run ({results['date']}): {described(results['machine'])}. {measured['starts']} starts of each, "
+            f"The last run ({results['date']}): {described(results['machine'])}. {measured['starts']} starts, "
             f"{measured['rounds']} rounds of {measured['seconds']:g} s; it took {results['took_s']:.0f} s.",
             "### What the live feed must reach",
             targets_table([from_json(each) for each in results["targets"]], results["runs"]),
             "### Start and end",
-            _starts(results["starts"]),
+            f"`sluice up` is ready after {told(results['starts']['ready_s'])} s, and has ended "
+            f"{told(results['starts']['ended_s'])} s after Ctrl-C.",
             "### Memory",
             _memory(results["memory"]),
             "### The live feed",
@@ -50,27 +49,14 @@ def section(results: dict[str, Any]) -> str:
     )
 
 
-def _starts(found: dict[str, Any]) -> str:
-    header = ("`sluice up` of", "seconds until ready", "seconds until ended")
-    return table(header, ((name, told(row["ready_s"]), told(row["ended_s"])) for name, row in found.items()))
-
-
-def _memory(found: dict[str, Any]) -> str:
-    rows = []
-    sluice = found[SLUICE]
-    for named in (OURS, SERVES):
-        rows += [
-            _held(f"**{said}**" if named is OURS else said, sluice[role])
-            for role, said in named.items()
-            if role in sluice
-        ]
-    rays = {role: row for role, row in sluice.items() if role not in OURS and role not in SERVES}
-    rows.append(_held("Ray's own", total(rays)))
-    rows.append(_held("all of it", total(sluice)))
-    rows.append(_held("all of a bare Ray Serve application with its ingress and model", total(found[BARE])))
+def _memory(found: dict[str, dict[str, float]]) -> str:
+    rows = [_held(f"**{said}**", found[role]) for role, said in OURS.items() if role in found]
+    rows += [_held(said, found[role]) for role, said in SERVES.items() if role in found]
+    rays = {role: row for role, row in found.items() if role not in OURS and role not in SERVES}
+    rows += [_held("Ray's own, and `serve run`", total(rays)), _held("all of it", total(found))]
     said = ", ".join(f"{role} {number(row['share_mib'])}" for role, row in sorted(rays.items()))
     header = ("what", "processes", "MiB of its own", "MiB with its part of what is shared")
-    return f"{table(header, rows)}\n\nRay's own, in MiB: {said}."
+    return f"{table(header, rows)}\n\nRay's own and `serve run`, in MiB: {said}."
 
 
 def _held(said: str, row: dict[str, float]) -> tuple[str, ...]:

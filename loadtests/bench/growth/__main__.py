@@ -74,9 +74,7 @@ class Extent:
     """That a simulation lasts."""
 
 
-WHOLE = Extent(
-    3, 2, limiter_level.ENTRIES, ingress_level.CATALOGUE_SIZES, (1_000, 100_000, 1_000_000), 3, shards.WINDOWS
-)
+WHOLE = Extent(3, 2, limiter_level.ENTRIES, ingress_level.CATALOGUE_SIZES, (1_000, 100_000, 1_000_000), 2, 3)
 QUICK = Extent(1, 1, (100, 10_000), (10, 10_000), (1_000, 10_000), 1, 2)
 
 

@@ -30,7 +30,8 @@ class Costs:
     alone_us: float
     """Of one Redis, from acquiring to settling six windows."""
     cluster_us: float
-    """The same of all primaries of a Cluster, with what all share split."""
+    """The same of all primaries of the largest Cluster, with what all share split: the more primaries, the fewer calls
+    travel together, and the more each costs."""
     busiest: float
     """How much more than an even share the busiest primary of the largest Cluster had to do: 1 is even."""
     window_us: float
@@ -75,7 +76,7 @@ def costs_of(results: dict[str, Any]) -> Costs:
         denied_us=chain["denied"]["1"]["ingress_us"]["median"],
         proxy_us=chain["six"]["1"]["proxy_us"]["median"],
         alone_us=cluster["whole"]["one Redis"]["cpu_us"]["median"],
-        cluster_us=cluster["split"]["1"]["cpu_us"]["median"],
+        cluster_us=cluster["split"][most]["cpu_us"]["median"],
         busiest=round(cluster["split"][most]["busiest_share"]["median"] / even, 2),
         window_us=primary["1"]["one at a time"]["cpu_us"]["median"],
         call_us=router["idle"]["call_us"]["median"],

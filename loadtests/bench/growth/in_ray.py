@@ -86,7 +86,7 @@ def router(served: Served, rounds: int, seconds: float, say: Say) -> dict[str, A
                 before, cpu_s = client.get("/counts").raise_for_status().json(), _cpu_s(processes)
                 time.sleep(seconds)
                 after, cpu_s = client.get("/counts").raise_for_status().json(), _cpu_s(processes) - cpu_s
-                found[case].append(_row(before, after, cpu_s))
+                found[case].append(row_of(before, after, cpu_s, contended=callers > 0))
                 say(f"{number + 1}/{rounds} the router, {case}: {found[case][-1]}")
         client.post("/end").raise_for_status()
     return {
@@ -95,12 +95,13 @@ def router(served: Served, rounds: int, seconds: float, say: Say) -> dict[str, A
     }
 
 
-def _row(before: dict[str, float], after: dict[str, float], cpu_s: float) -> dict[str, float]:
+def row_of(before: dict[str, float], after: dict[str, float], cpu_s: float, *, contended: bool) -> dict[str, float]:
+    """Figures of what was counted in between. Raises where that was nothing."""
     elapsed_s, starts, calls = (after[name] - before[name] for name in ("at_s", "starts", "calls"))
-    if not calls:
-        raise RuntimeError("the ingresses did not call the router")
+    if not calls or (contended and not starts):
+        raise RuntimeError(f"{calls} calls to the router and {starts} starts in {elapsed_s:.1f} s: nothing to measure")
     row = {"busy": cpu_s / elapsed_s, "calls_s": calls / elapsed_s, "call_us": cpu_s / calls * 1e6}
-    if starts:
+    if contended:
         row |= {"starts_s": starts / elapsed_s, "start_us": cpu_s / starts * 1e6}
     return row
 

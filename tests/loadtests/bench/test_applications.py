@@ -14,6 +14,7 @@ from loadtests.bench.applications import (
     bare,
     catalogue,
     constant,
+    crowd,
     limits,
     secret,
     serve_config,
@@ -26,13 +27,13 @@ from serve_app.config_file import read_serve_config
 
 
 def test_the_file_is_right(tmp_path: Path) -> None:
-    entries = [sluice("redis://127.0.0.1:6379/0"), bare(), limits("redis://127.0.0.1:6379/0"), constant()]
+    entries = [sluice("redis://127.0.0.1:6379/0"), bare(), limits("redis://127.0.0.1:6379/0"), constant(), crowd(64)]
     path = tmp_path / "serve_config.yaml"
     path.write_text(yaml.safe_dump(serve_config(entries, 8000, tmp_path / "state")))
     config = read_serve_config(path)
     assert [application.name for application in config.applications] == ["sluice"]
     assert config.applications[0].args.models[0].name == MODEL
-    assert len({entry["route_prefix"] for entry in entries}) == 4
+    assert len({entry["route_prefix"] for entry in entries}) == 5
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,8 @@ def results() -> dict[str, Any]:
         "machine": {"processor": "p", "cores": 2, "load_before": 1, "load_after": 2, "versions": {"Python": "3"}},
         "took_s": 60,
         "options": {"starts": 1, "rounds": 1, "seconds": 1},
-        "starts": {name: {"ready_s": spread_of([12]), "ended_s": spread_of([3])} for name in ("sluice", "bare")},
-        "memory": {
-            "sluice": dict.fromkeys(("Ingress", "redis-server", "haproxy", "raylet", "gcs_server"), held),
-            "bare": dict.fromkeys(("BareIngress", "raylet"), held),
-        },
+        "starts": {"ready_s": spread_of([12]), "ended_s": spread_of([3])},
+        "memory": dict.fromkeys(("Ingress", "redis-server", "haproxy", "raylet", "gcs_server"), held),
         "live_feed": {"alone": feed(dict(ALONE), OFF), "chain": feed(dict(CHAIN), NOBODY)},
         "runs": [],
     }
@@ -44,11 +41,10 @@ def test_a_tenth_is_too_much(results: dict[str, Any]) -> None:
 
 def test_the_section_tells_all(results: dict[str, Any]) -> None:
     section = report.section(results)
-    assert "| sluice | 12 | 3 |" in section
+    assert "ready after 12 s, and has ended 3 s after" in section
     assert "| **an ingress replica** | 1 | 90 | 100 |" in section
     assert "| HAProxy | 1 | 90 | 100 |" in section
-    assert "| Ray's own | 2 | 180 | 200 |" in section
+    assert "| Ray's own, and `serve run` | 2 | 180 | 200 |" in section
     assert "| all of it | 5 | 450 | 500 |" in section
-    assert "| all of a bare Ray Serve application with its ingress and model | 2 | 180 | 200 |" in section
-    assert "Ray's own, in MiB: gcs_server 100, raylet 100." in section
+    assert "Ray's own and `serve run`, in MiB: gcs_server 100, raylet 100." in section
     assert section.count("| 5 viewers | 90 | 0.9 |") == 2

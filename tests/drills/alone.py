@@ -30,7 +30,7 @@ SKEWS = {"-1h": -3600, "+0": 0, "+1d": 86_400}
 """As libfaketime wants them, and in seconds."""
 
 SKEWED_S = 8.0
-REQUESTS_OF_EACH = 30
+REQUESTS_OF_EACH = 10
 """Requests that schemathesis makes of each operation, at most."""
 
 

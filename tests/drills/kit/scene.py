@@ -29,8 +29,8 @@ QUIET_S = 2.5
 
 GONE_S = 30.0
 SPARE = {"connections to Redis": 16, "open files of an ingress": 60}
-"""By how much these may breathe: pools keep what they opened. Of everything else nothing may be left. What leaks does so
-with every request, of which there are hundreds in a drill."""
+"""By how much these may breathe: pools keep what they opened. Of everything else nothing may be left. What leaks does
+so with every request, of which there are hundreds in a drill."""
 
 FAILURES = (
     AssertionError,

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from tests.deployments.ingress.conftest import LocalPools
 from tests.deployments.ingress.served import Server
-from tests.deployments.ingress.test_conformance import ASKED, SETTINGS, Able, schemathesis
+from tests.deployments.ingress.test_conformance import ASKED, SETTINGS, Able, answered, schemathesis
 from tests.drills import fuzzing
 from tests.drills.kit.application import KEYS, LIMIT
 from tests.drills.kit.drill import ALWAYS, Result
@@ -32,6 +32,7 @@ SKEWS = {"-1h": -3600, "+0": 0, "+1d": 86_400}
 SKEWED_S = 8.0
 REQUESTS_OF_EACH = 10
 """Requests that schemathesis makes of each operation, at most."""
+LEAST_REQUESTS = 200
 
 
 async def _skewed() -> Result:
@@ -120,7 +121,10 @@ async def _surface() -> Result:
         more = ("--seed", str(seed), "--max-examples", str(REQUESTS_OF_EACH), "--phases", "fuzzing")
         paths = "^/(v1|page|healthz|readyz|admin)"
         run = await asyncio.to_thread(schemathesis, server.url, paths, folder / "events.ndjson", *more)
+        result.seen = Counter(str(status) for _, status in answered(folder / "events.ndjson"))
     result.notes.append(f"seed {seed}")
+    if result.seen.total() < LEAST_REQUESTS:
+        result.problems.append(f"only {result.seen.total()} requests")
     if run.returncode:
         result.problems.append(run.stdout[-1_500:])
     return result

@@ -129,12 +129,12 @@ def schemathesis(url: str, paths: str, events: Path, *more: str) -> subprocess.C
 def _replies(events: Path) -> dict[str, set[int]]:
     """The statuses that each operation has answered with."""
     found: dict[str, set[int]] = defaultdict(set)
-    for operation, status in _answered(events):
+    for operation, status in answered(events):
         found[operation].add(status)
     return {operation: statuses for operation, statuses in found.items() if statuses != {405}}
 
 
-def _answered(events: Path) -> Iterator[tuple[str, int]]:
+def answered(events: Path) -> Iterator[tuple[str, int]]:
     for line in events.read_text().splitlines():
         recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
         for case_id, interaction in recorder.get("interactions", {}).items():

@@ -5,7 +5,6 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tests.drills.kit.drill import Result
@@ -43,7 +42,7 @@ def keep(results: Sequence[Result], took_s: float) -> Path:
     """Writes the JSON; returns where."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    told = {"machine": machine(), "took_s": round(took_s, 1), "drills": [asdict(result) for result in results]}
+    told = {"machine": machine(), "took_s": round(took_s, 1), "drills": [vars(result) for result in results]}
     path.write_text(json.dumps(told, indent=2) + "\n")
     return path
 

@@ -5,6 +5,7 @@ Drills of one application follow one another over it. Only a whole run is writte
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -28,6 +29,9 @@ async def main() -> int:
     if unknown := wanted - set(names):
         parser.error(f"there is no drill {', '.join(sorted(unknown))}; there are {', '.join(names)}")
 
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # what was made is removed all the same
     began, results = time.monotonic(), []
     for name, run in {**alone.DRILLS, **sentinel.DRILLS}.items():
         if name in wanted:

@@ -29,7 +29,7 @@ LIMIT = RateLimitPolicy(
 )
 """Its window is longer than any fault, so that what was logged just before one is still to be read after it."""
 
-SLOTS = "slots-of-user"
+SLOTS, IDLE_SLOTS = "slots-of-user", "slots-of-idle"
 LEASE_S = 5
 """After which a slot in a window is free that nobody gave back."""
 
@@ -47,13 +47,18 @@ CATALOGUE: dict[str, Any] = {
     "models": [{"name": "quick", "tier": "only"}, {"name": "long", "tier": "only"}],
     "policies": [
         {"name": "drilled", "scope": "TENANT", "limit": 40, "window": "5s", "match": {"tenant": "limited"}},
-        {
-            "name": SLOTS,
-            "scope": "USER_MODEL",
-            "unit": "concurrent_requests",
-            "limit": 100_000,
-            "window": f"{LEASE_S}s",
-        },
+        # Held leases are renewed three times in their length: thousands of idle ones have the usual length.
+        *(
+            {
+                "name": name,
+                "scope": "USER_MODEL",
+                "unit": "concurrent_requests",
+                "limit": 100_000,
+                "window": f"{lease_s}s",
+                "match": {"model": model},
+            }
+            for name, model, lease_s in ((SLOTS, "quick", LEASE_S), (IDLE_SLOTS, "long", 30))
+        ),
     ],
 }
 

@@ -14,7 +14,7 @@ from redis import RedisError
 from redis.asyncio import Redis
 
 from policies.errors import PoliciesError, StoreError
-from tests.drills.kit.application import KEYS, LEASE_S, LIMIT, SLOTS, Application
+from tests.drills.kit.application import IDLE_SLOTS, KEYS, LEASE_S, LIMIT, SLOTS, Application
 from tests.drills.kit.drill import ALWAYS, Drill, Result, Skipped
 from tests.drills.kit.load import LIMITED, Load
 from tests.drills.kit.redis import DrilledRedis
@@ -165,9 +165,11 @@ class Scene:
 
     async def _slots(self) -> dict[str, int]:
         async with self.admin() as http:
-            usage = await http.get("/admin/usage", params={"policy": SLOTS})
-            usage.raise_for_status()
-            leases = sum(window["used"] for window in usage.json()["items"])
+            leases = 0
+            for policy in (SLOTS, IDLE_SLOTS):
+                usage = await http.get("/admin/usage", params={"policy": policy})
+                usage.raise_for_status()
+                leases += sum(window["used"] for window in usage.json()["items"])
             async with http.stream("GET", "/admin/live") as reply:
                 async for line in reply.aiter_lines():
                     if line.startswith("data: ") and '"pools":[' in line:

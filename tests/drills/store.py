@@ -50,7 +50,7 @@ async def _full_disk(scene: Scene) -> None:
         with ballast.open("wb", buffering=0) as file:
             try:
                 while True:
-                    file.write(bytes(4_096))
+                    file.write(bytes(1 << 20))
             except OSError:
                 pass  # full
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.policies.redis_server import RedisServer, binaries
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-DISK_MIB = 8
+DISK_MIB = 192
+"""Of which an append-only file of thousands of renewals a second takes some in minutes."""
 HOST, GUEST = "10.231.77.1", "10.231.77.2"
 
 

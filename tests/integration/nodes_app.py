@@ -5,6 +5,8 @@ its standard input and answers with `killed`; serves until that ends. The node t
 ingress and a model replica: Serve's controller and HTTP are on the head, the router where it may stay.
 """
 
+import asyncio
+import os
 import sys
 from typing import Any, cast
 
@@ -27,11 +29,13 @@ class Quick:
     """Replies in ten pieces within 50 ms."""
 
     async def generate_stream(self, call: dict[str, Any]) -> Any:
-        import asyncio
-
         for number in range(10):
             await asyncio.sleep(0.005)
             yield b"data: x\n\n", 1, {"input_tokens": 1, "output_tokens": 10} if number == 9 else None
+
+    def process_id(self, _: None = None) -> int:
+        """By which the ingress knows that a replica answers."""
+        return os.getpid()
 
 
 def build(redis_url: str, catalogue: dict[str, Any]) -> Application:

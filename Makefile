@@ -153,6 +153,7 @@ soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows
 
 drills: $(INSTALLED) ## break it on purpose, under load (many minutes; ONLY='redis-kill router' for some): docs/drills.md
 	@$(BIN)/python -W ignore -m tests.drills $(ONLY)
+	@$(if $(ONLY),,$(BIN)/python -m pytest -q -s tests/drills/several_nodes.py)
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

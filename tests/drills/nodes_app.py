@@ -1,6 +1,6 @@
 """An application over three nodes of one Ray cluster: an ingress replica on each; run as a program.
 
-`python -m tests.integration.nodes_app PORT REDIS_URL`: prints `ready`; kills a node without ceremony for each line on
+`python -m tests.drills.nodes_app PORT REDIS_URL`: prints `ready`; kills a node without ceremony for each line on
 its standard input and answers with `killed`; serves until that ends. The node that goes is one with nothing but an
 ingress and a model replica: Serve's controller and HTTP are on the head, the router where it may stay.
 """
@@ -59,7 +59,7 @@ def build(redis_url: str, catalogue: dict[str, Any]) -> Application:
 
 
 def main(port: int, redis_url: str) -> None:
-    from tests.integration.test_several_nodes import CATALOGUE
+    from tests.drills.several_nodes import CATALOGUE
 
     small = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster = Cluster(

@@ -20,8 +20,8 @@ from redis.asyncio import Redis
 
 from policies import Limiter, RateLimitPolicy
 from policies.following import LogFollower
-from tests.integration.conftest import ROOT, START_S, end_outright, free_port
 from tests.drills.nodes_app import LIMIT, NODES, SECRET, WINDOW
+from tests.integration.conftest import ROOT, START_S, end_outright, free_port
 from tests.policies.redis_server import RedisServer, binaries
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(300)]

@@ -47,7 +47,6 @@ class Settlement:
         self._stop_renewing(decision)
         if decision.degraded or any(_to_settle(charge, actual) for charge in decision._charges):
             return self._spawn(self._try("settled", lambda: self._limiter.settle(decision, actual)))
-        self._limiter.counts.settlements["settled"] += 1
         return None
 
     def undo(self, decision: Decision) -> "asyncio.Task[None]":

@@ -107,14 +107,10 @@ class RequestTrace:
             self._model.end()
             self._model = None
 
-    def settles(self, task: "Task[None] | None") -> None:
-        """What it was charged is corrected or taken back, by this task; the span ends with it. None: it is right as it
-        is."""
+    def settles(self, task: "Task[None]") -> None:
+        """What it was charged is corrected or taken back, by this task; the span ends with it."""
         span = self._tracer.start_span("settlement", self._context)
-        if task is None:
-            span.end()
-        else:
-            task.add_done_callback(lambda _: span.end())
+        task.add_done_callback(lambda _: span.end())
 
     def ended(self, attributes: Attributes, *, failed: bool) -> None:
         """The request has ended."""

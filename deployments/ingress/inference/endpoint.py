@@ -201,7 +201,8 @@ class Inference:
                 settling = exchange.undoing = state.settlement.undo(decision)
             if exchange.trace is not None:
                 exchange.trace.model_ended()
-                exchange.trace.settles(settling)
+                if settling is not None:
+                    exchange.trace.settles(settling)
 
     async def _stream(
         self, operation: Operation, model: Model, call: dict[str, Any], used: Used, exchange: Exchange

@@ -92,6 +92,11 @@ class _Call:
         else:
             self.future.set_result(reply)
 
+    def left(self) -> None:
+        """The caller was cancelled: it may have been between the answer and its own turn to see it."""
+        if not self.future.cancelled() and self.future.exception() is None and self.on_late is not None:
+            self.on_late(self.future.result())
+
 
 class RedirectedError(StoreUnavailableError):
     """A node of a Redis Cluster says that the keys are another's, or on their way there. Nothing was done."""
@@ -195,6 +200,9 @@ class RedisStore:
         timer = loop.call_at(due, self._expire, call, deadline_s, due, due + MOST_DEADLINES * deadline_s)
         try:
             return await call.future
+        except asyncio.CancelledError:
+            call.left()
+            raise
         finally:
             timer.cancel()
 

@@ -44,4 +44,4 @@ class LimiterCounts:
     settlements: Counter[str] = field(default_factory=Counter)
     """By outcome: `settled`, `undone` (the request never ran), `given_up` (Redis was away for too long)."""
     leases_expired: int = 0
-    """Leases that had run out while their request still ran."""
+    """Requests of which a lease had run out while they still ran."""

@@ -75,13 +75,15 @@ class Settlement:
 
     async def _renew(self, decision: Decision) -> None:
         lease_s = min(window.window_s for window in decision.windows if window.unit == "concurrent_requests")
+        told = False
         while True:
             await asyncio.sleep(lease_s / RENEWALS_PER_LEASE)
             try:
-                if not await self._limiter.renew(decision):
+                # One that ran out stays out, and is told once; what else the request holds is renewed all the same.
+                if not await self._limiter.renew(decision) and not told:
+                    told = True
                     self._limiter.counts.leases_expired += 1
                     _log.warning("a lease of decision %s ran out while its request was running", decision.id)
-                    return
             except StoreError as error:
                 _log.warning("a lease of decision %s could not be renewed: %s", decision.id, error)
 

@@ -64,8 +64,8 @@ IDLE_S = 0.1
 _NOT_SERVING = ("READONLY", "MASTERDOWN")
 """Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
 
-Reply = list[Any]
-"""Whole numbers, as all that decide and settle reply; bytes where a script reads what somebody kept."""
+Reply = Any
+"""Bytes, or a list of whole numbers and bytes, as the script's header says."""
 
 
 @dataclass(slots=True)
@@ -91,6 +91,11 @@ class _Call:
             self.future.set_exception(reply)
         else:
             self.future.set_result(reply)
+
+    def left(self) -> None:
+        """The caller was cancelled: it may have been between the answer and its own turn to see it."""
+        if not self.future.cancelled() and self.future.exception() is None and self.on_late is not None:
+            self.on_late(self.future.result())
 
 
 class RedirectedError(StoreUnavailableError):
@@ -195,6 +200,9 @@ class RedisStore:
         timer = loop.call_at(due, self._expire, call, deadline_s, due, due + MOST_DEADLINES * deadline_s)
         try:
             return await call.future
+        except asyncio.CancelledError:
+            call.left()
+            raise
         finally:
             timer.cancel()
 
@@ -300,7 +308,8 @@ class RedisStore:
             try:
                 if call.asking:
                     await connection.read_response()
-                reply: Reply | StoreError = await connection.read_response()
+                # Bytes as they are, also where the client's owner has replies decoded.
+                reply: Reply | StoreError = await connection.read_response(disable_decoding=True)
             except NoScriptError:
                 unknown.append(unanswered.popleft())
                 continue
@@ -319,7 +328,7 @@ class RedisStore:
             call.finish(reply)
             if not call.sharers:
                 continue
-            if isinstance(reply, list) and reply[0] != 0:
+            if not isinstance(reply, StoreError) and reply[0] != 0:
                 for sharer in call.sharers:
                     sharer.share = None
                 self._waiting.extendleft(reversed(call.sharers))

@@ -83,8 +83,8 @@ FROM_MEMORY = Metric(
 )
 SETTLEMENTS = Metric("sluice_settlements", "counter", "settlements", ("outcome",), "Decisions that were ended.")
 LEASES_EXPIRED = Metric(
-    *("sluice_leases_expired", "counter", "leases", ()),
-    "Leases of concurrent requests that ran out while their request still ran.",
+    *("sluice_leases_expired", "counter", "requests", ()),
+    "Requests of which a lease (of concurrent requests) ran out while they still ran.",
 )
 # The router.
 QUEUE = Metric("sluice_queue_requests", "gauge", "requests", ("pool", "band"), "Requests that wait for a slot.")

@@ -1,5 +1,6 @@
 """Giving back, when Redis cannot be reached for a while."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
@@ -8,6 +9,7 @@ from policies import Charge, Decision, RateLimitPolicy
 from policies import settlement as module
 from policies.counts import LimiterCounts
 from policies.errors import StoreUnavailableError
+from policies.places import Place, window_of
 from policies.settlement import ATTEMPTS, LONGEST_PAUSE_S, Settlement
 
 
@@ -79,3 +81,35 @@ async def test_only_what_changes_something_is_settled(decision: Decision, actual
     await settlement.close()
     assert limiter.settled == settled
     assert limiter.counts.settlements == ({"settled": 1} if settled else {})
+
+
+class LosingLimiter(FailingLimiter):
+    """Renews, and says each time that a lease has run out."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.renewed = asyncio.Event()
+        self.renewals = 0
+
+    async def renew(self, decision: Decision) -> bool:
+        self.renewals += 1
+        if self.renewals == 3:
+            self.renewed.set()
+        return False
+
+
+async def test_a_lease_that_ran_out_does_not_end_the_renewal_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    short, long = (SLOTS.model_copy(update={"window": window}) for window in (30, 3_600_000))
+    limiter = LosingLimiter()
+    settlement = Settlement(cast(Any, limiter))
+    windows = tuple(
+        window_of(Place(policy, "", "global", None, "sluice"), 1, 1, 0, policy.window) for policy in (short, long)
+    )
+    decision = Decision("id", True, 0.0, None, 1.0, windows, _charges=(Charge(short), Charge(long)))
+    settlement.begin(decision)
+    async with asyncio.timeout(10):
+        await limiter.renewed.wait()
+    settlement.end(decision, {})
+    await settlement.close()
+    assert limiter.counts.leases_expired == 1
+    assert caplog.text.count("ran out") == 1

@@ -195,4 +195,4 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@grep -A1000 '^uv==' requirements/dev.lock | awk 'NR > 1 && /^[^ ]/ { exit } { print }' > requirements/installer.lock
 
 clean: ## remove what the other targets made (the log of the embedded Redis included)
-	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist dist/docs
+	rm -rf $(VENV) $(VLLM) $(LITELLM) $(AUDIT) .venv-node .sluice .pytest_cache .mypy_cache .ruff_cache .hypothesis frontend/node_modules frontend/dist dist/docs dist/sbom

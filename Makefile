@@ -35,7 +35,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak simulate sbom audit check format lock clean
+.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak drills simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -150,6 +150,10 @@ load: $(INSTALLED) ## a load test: SCENARIO=edge_burst, without it a list; HOST=
 
 soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
 	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+drills: $(INSTALLED) ## break it on purpose, under load (many minutes; ONLY='redis-kill router' for some): docs/drills.md
+	@$(BIN)/python -W ignore -m tests.drills $(ONLY)
+	@$(if $(ONLY),,$(BIN)/python -m pytest -q -s tests/drills/several_nodes.py)
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

@@ -40,7 +40,8 @@ PEEKED_AT_ONCE = 32
 """Of how many windows one script tells what they hold, where many are looked at: less than a millisecond's work."""
 
 _SETTLED = struct.Struct(">BQQQQQ")
-_PER_CHARGE = 5
+_ANSWERED, _FOUND = struct.Struct(">BQQ"), struct.Struct(">QqQQQ")
+"""The reply of `lua/acquire.lua`: how it begins, and what it says of each charge."""
 _HERE = " "
 """Stands among the settled groups for what was counted in this process; no hash tag is a blank."""
 _T = TypeVar("_T")
@@ -92,7 +93,7 @@ class Limiter:
         """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
         self._denied: set[bytes] = set()
         """Requests that were denied when they were last asked."""
-        self._last: tuple[Reply, Decision | None] = ([], None)
+        self._last: tuple[Reply, Decision | None] = (b"", None)
         """The last reply, and what was made of it: those who share a denial share its windows."""
         self._steered_clock = steered_clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -276,8 +277,8 @@ class Limiter:
         else:
             decision = _decision(identifier, charges, places, reply, logged=log)
             self._last = reply, decision
-        if reply[-1] and log:
-            self._blocks.remember(share, decision, sent_at, reply[-1] / 1000)
+        if blocks and log and (blocked_ms := _ANSWERED.unpack_from(reply)[2]):
+            self._blocks.remember(share, decision, sent_at, blocked_ms / 1000)
         if log:
             for window in decision.windows:
                 if not window.enforced and not window.fits:
@@ -370,15 +371,14 @@ def _charged_twice(places: Sequence[Place]) -> str:
 def _decision(
     identifier: str, charges: Sequence[Charge], places: Sequence[Place], reply: Reply, *, logged: bool
 ) -> Decision:
-    allowed, now_ms = reply[0] == 1, reply[1]
+    admitted, now_ms, _ = _ANSWERED.unpack_from(reply)
+    allowed = admitted == 1
     took = allowed and logged
     windows: list[Window] = []
     entries: list[tuple[int, int]] = []
     denied_by, longest_ms = None, 0
-    at = 2
-    for charge, place in zip(charges, places, strict=True):
-        used, retry_ms, oldest_ms, entry_ms, ordinal = reply[at : at + _PER_CHARGE]
-        at += _PER_CHARGE
+    found = _FOUND.iter_unpack(reply[_ANSWERED.size :])
+    for charge, place, (used, retry_ms, oldest_ms, entry_ms, ordinal) in zip(charges, places, found, strict=True):
         cost = charge.cost
         if took:
             used += cost

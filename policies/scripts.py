@@ -26,17 +26,28 @@ def _script(name: str, *parts: str) -> Script:
     return Script(name, source, sha, b"$7\r\nEVALSHA\r\n$40\r\n%b\r\n" % sha.encode())
 
 
-_COMMON, _LEASES = _text("common"), _text("leases")
-# The weights' functions are made inside this one, when a weighted window is met: making them costs at every call.
-_LOG = f"local function make_weights(log_time_of, header_write, HEADER_BYTES)\n{_text('weights')}end\n{_text('log')}"
+_COMMON, _LOG, _LEASES = _text("common"), _text("log"), _text("leases")
+# Making a function costs at every call, so what few calls need is made inside another, when it is needed: the weights'
+# operations, and for `acquire` those on windows that are not plain. What is written inside is all that these use, since
+# using a name from outside costs as well.
+_WEIGHTS = f"local function make_weights(log_time_of, header_write, HEADER_BYTES)\n{_text('weights')}end\n"
+_WINDOWS = _LOG + _WEIGHTS + _text("windows")
+_MAKE_LOG = (
+    f"local function make_log()\n{_COMMON}{_WINDOWS}"
+    "return {open = log_open, retry_ms = log_retry_ms, append = log_append}\nend\n"
+)
+_MAKE_LEASES = (
+    f"local function make_leases()\n{_COMMON}{_LEASES}"
+    "return {open = lease_open, retry_ms = lease_retry_ms, take = lease_take}\nend\n"
+)
 
-ACQUIRE = _script("acquire", _COMMON, _LOG, _LEASES)
-SETTLE = _script("settle", _COMMON, _LOG, _LEASES)
+ACQUIRE = _script("acquire", _COMMON, _LOG, _MAKE_LOG, _MAKE_LEASES)
+SETTLE = _script("settle", _COMMON, _WINDOWS, _LEASES)
 RENEW = _script("renew", _COMMON, _LEASES)
 REMEMBER, RECALL = _script("remember"), _script("recall")
 FIND = _script("find")
-HISTORY = _script("history", _COMMON, _LOG)
-FOLLOW = _script("follow", _COMMON, _LOG)
+HISTORY = _script("history", _COMMON, _WINDOWS)
+FOLLOW = _script("follow", _COMMON, _WINDOWS)
 TELL, HEAR = _script("tell"), _script("hear")
 
 CATALOGUE_WRITE = _script("catalogue_write")

@@ -64,8 +64,8 @@ IDLE_S = 0.1
 _NOT_SERVING = ("READONLY", "MASTERDOWN")
 """Refusals by a Redis that is not the primary (any more), also from inside a script: connect anew."""
 
-Reply = list[Any]
-"""Whole numbers, as all that decide and settle reply; bytes where a script reads what somebody kept."""
+Reply = Any
+"""Bytes, or a list of whole numbers and bytes, as the script's header says."""
 
 
 @dataclass(slots=True)
@@ -308,7 +308,8 @@ class RedisStore:
             try:
                 if call.asking:
                     await connection.read_response()
-                reply: Reply | StoreError = await connection.read_response()
+                # Bytes as they are, also where the client's owner has replies decoded.
+                reply: Reply | StoreError = await connection.read_response(disable_decoding=True)
             except NoScriptError:
                 unknown.append(unanswered.popleft())
                 continue
@@ -327,7 +328,7 @@ class RedisStore:
             call.finish(reply)
             if not call.sharers:
                 continue
-            if isinstance(reply, list) and reply[0] != 0:
+            if not isinstance(reply, StoreError) and reply[0] != 0:
                 for sharer in call.sharers:
                     sharer.share = None
                 self._waiting.extendleft(reversed(call.sharers))

@@ -86,6 +86,12 @@ def _unknown_keys(data: Any, model: type[BaseModel], path: KeyPath, overrides: O
             yield Problem((*path, str(key)), f"unknown key; {did_you_mean(str(key), known)}")
             continue
         inner = _inner_model(model, field, overrides)
+        named = _model_of_values(model.model_fields[field].annotation)
+        if named is not None and isinstance(value, dict):
+            for name, item in value.items():
+                if isinstance(item, dict):  # else the values' check says what it must be
+                    yield from _unknown_keys(item, named, (*path, key, str(name)), overrides)
+            continue
         if inner is None or value is None:
             continue  # nothing to look into; whether the key may be null, the values' check says
         if isinstance(value, list):
@@ -131,6 +137,14 @@ def _inner_model(model: type[BaseModel], field: str, overrides: Overrides) -> ty
     """The model that a field holds one or several of."""
     found = overrides.get((model, field))
     return found or next(_models_in(model.model_fields[field].annotation), None)
+
+
+def _model_of_values(annotation: Any) -> type[BaseModel] | None:
+    """Of `dict[str, Model]`: the model."""
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is not dict or not arguments:
+        return None
+    return next(_models_in(arguments[1]), None)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -7,84 +7,135 @@
 --        3  "1" to log what is allowed (acquire), "0" to log nothing (peek)
 --        4  the time in ms since 1970 that stands in for the server's clock; '' for the clock itself (tests steer it)
 --        5  24 bytes for each block: after how many denials, within how many ms, for how many ms
--- reply  allowed (0 or 1), the server's time in ms, then five a charge: used before this request, ms until it
---        fits (0 now, -1 never), when the oldest entry that counts was logged (0: none), and the entry's ms and
---        ordinal; last, how many ms a block still lasts (0: none)
+-- reply  one string, since Redis turns every number of a list into a reply of its own: allowed (1 byte, 0 or 1), the
+--        server's time in ms (8), how many ms a block still lasts (8; 0: none); then 40 bytes a charge, five numbers of 8:
+--        used before this request, ms until it fits (0 now, -1 never), when the oldest entry that counts was logged
+--        (0: none), and the entry's ms and ordinal (0 and 0: nothing was logged)
 -- cost   O(log n) a charge; at most 10,000 expired entries leave a log in one call
 --
 -- Atomic because a script is: all windows are read first, and only when every charge fits is anything written. A
 -- denial therefore leaves no trace in any of them; only a block counts denials, in a key of its own: a number that
 -- expires, or "!" while it denies. An error (a key of another type, no memory) is raised by the
 -- first read or the first write, so it too leaves nothing half done.
+--
+-- A plain window is decided right here, from its header: each entry counts for 1, as the charge does, the clock did not
+-- run backwards, and it holds no more than its limit. That is most windows of most requests, and here they need no
+-- table and no function of their own, which cost more than all that Redis does for them. Every other window is opened as
+-- `lua/windows.lua` and `lua/leases.lua` do it; so might be any plain one, with the same outcome.
 
 local LEASE, SHADOW, BLOCK = 1, 2, 4
+-- What `found` holds of each charge: the sum, ms until it fits, when the oldest was logged, the window in ms; of a plain
+-- one also when the newest was logged, and tail and head.
+local FOUND = 7
+
+local keys, format = KEYS, string.format
 local asked, clock, blocks = ARGV[1], server_ms(ARGV[4]), ARGV[5]
-local charges = #asked / 25
-local reply, windows = {1, clock}, {}
-local key, at = 1, 2
-local block, blocks_before, blocked_ms = 0, #KEYS - #blocks / 24, 0
+local charges, first_block = #asked / 25, #keys - #blocks / 24
+local admitted, blocked_ms = true, 0
+-- As long from the start as six charges make it: a table that grows is copied each time.
+local found = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0}
+local log, leases, windows -- what opens windows that are not plain, and those: made when the first is met
+local counting -- of each block: where in `found` its charge is told to wait, or false where it denies already
+local key, at, block = 1, 0, 0
 
 for i = 1, charges do
   local flags, limit, window_ms, cost = unpack_at('>BI8I8I8', asked, i * 25 - 24)
-  local w, retry_ms, oldest_ms
+  local w, sum, retry_ms, oldest_ms, last_ms, tail, head
   if flags % 2 == LEASE then
-    w = lease_open(KEYS[key], clock)
-    retry_ms, oldest_ms = lease_retry_ms(w, cost, limit), 0
+    leases = leases or make_leases()
+    w = leases.open(keys[key], clock)
+    sum, retry_ms, oldest_ms = w.sum, leases.retry_ms(w, cost, limit), 0
     key = key + 1
   else
-    w = log_open(KEYS[key], KEYS[key + 1], window_ms, clock)
-    retry_ms, oldest_ms = log_retry_ms(w, cost, limit), w.head_ms
+    local header, capacity = call('GETRANGE', keys[key + 1], '0', HEADER_LAST), nil
+    if cost == 1 and #header == HEADER_BYTES then
+      last_ms, tail, oldest_ms, head, sum, capacity = unpack_at(PLAIN_HEADER .. 'I4', header)
+    end
+    if capacity == 0 and last_ms <= clock then
+      local since = clock - window_ms + 1
+      if oldest_ms < since and head < tail then
+        local ms, ordinal
+        if last_ms >= since then ms, ordinal = entry_at(keys[key], since) end
+        oldest_ms, head = ms or 0, ordinal or tail
+        sum = tail - head
+      end
+      if sum < limit then retry_ms = 0
+      elseif sum == limit and sum > 0 then retry_ms = oldest_ms + window_ms - clock end
+    end
+    if not retry_ms then
+      log = log or make_log()
+      w = log.open(keys[key], keys[key + 1], window_ms, clock, header)
+      sum, retry_ms, oldest_ms = w.sum, log.retry_ms(w, cost, limit), w.head_ms
+    end
     key = key + 2
   end
-  w.cost, w.window_ms = cost, window_ms
-  windows[i] = w
+  if w then
+    w.cost = cost
+    windows = windows or {}
+    windows[i] = w
+  end
   if flags >= BLOCK then
-    block = block + 1
-    w.block = KEYS[blocks_before + block]
-    if call('GET', w.block) == '!' then
-      w.blocked_ms = call('PTTL', w.block)
-      retry_ms, blocked_ms = max(retry_ms, w.blocked_ms), max(blocked_ms, w.blocked_ms)
+    block, counting = block + 1, counting or {}
+    counting[block] = at + 2
+    if call('GET', keys[first_block + block]) == '!' then
+      local left_ms = call('PTTL', keys[first_block + block])
+      retry_ms, blocked_ms = max(retry_ms, left_ms), max(blocked_ms, left_ms)
+      counting[block] = false
     end
   end
-  if retry_ms ~= 0 and flags % BLOCK < SHADOW then reply[1] = 0 end
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = w.sum, retry_ms, oldest_ms, 0, 0
-  at = at + 5
+  if retry_ms ~= 0 and flags % BLOCK < SHADOW then admitted = false end
+  found[at + 1], found[at + 2], found[at + 3], found[at + 4] = sum, retry_ms, oldest_ms, window_ms
+  found[at + 5], found[at + 6], found[at + 7] = last_ms, tail, head
+  at = at + FOUND
 end
 
-if reply[1] == 1 and ARGV[3] == '1' then
-  at = 2
-  for i = 1, charges do
-    local w = windows[i]
-    if w.leases then
-      lease_take(w, ARGV[2], w.cost, w.window_ms)
-      reply[at + 4] = clock + w.window_ms
-    else
-      reply[at + 4], reply[at + 5] = w.now, log_append(w, w.cost, w.window_ms)
-      reply[at + 3] = w.head_ms
-    end
-    at = at + 5
-  end
-end
-
-if block > 0 and reply[1] == 0 and ARGV[3] == '1' then
-  at, block = 2, 0
-  for i = 1, charges do
-    local w = windows[i]
-    if w.block then
-      local denials, within_ms, for_ms = unpack_at('>I8I8I8', blocks, block * 24 + 1)
-      block = block + 1
-      if reply[at + 2] ~= 0 and not w.blocked_ms then
-        local count = call('INCR', w.block)
-        if count == 1 then call('PEXPIRE', w.block, within_ms) end
-        if count >= denials then
-          call('SET', w.block, '!', 'PX', for_ms)
-          reply[at + 2], blocked_ms = max(reply[at + 2], for_ms), max(blocked_ms, for_ms)
-        end
+if not admitted and ARGV[3] == '1' then
+  for i = 1, block do
+    local retry_at, name = counting[i], keys[first_block + i]
+    if retry_at and found[retry_at] ~= 0 then
+      local denials, within_ms, for_ms = unpack_at('>I8I8I8', blocks, i * 24 - 23)
+      local count = call('INCR', name)
+      if count == 1 then call('PEXPIRE', name, within_ms) end
+      if count >= denials then
+        call('SET', name, '!', 'PX', for_ms)
+        found[retry_at], blocked_ms = max(found[retry_at], for_ms), max(blocked_ms, for_ms)
       end
     end
-    at = at + 5
   end
 end
-reply[charges * 5 + 3] = blocked_ms
 
-return reply
+local logs = admitted and ARGV[3] == '1'
+local reply = {pack('>BI8I8', admitted and 1 or 0, clock, blocked_ms)}
+local id, look_ms = format('%d', clock) .. '-%d', clock - clock % LOOK_MS
+key, at = 1, 0
+
+for i = 1, charges do
+  local sum, retry_ms, oldest_ms, window_ms = found[at + 1], found[at + 2], found[at + 3], found[at + 4]
+  local entry_ms, ordinal, w = 0, 0, windows and windows[i]
+  if logs and not w then
+    local log_key, state, head = keys[key], keys[key + 1], found[at + 7]
+    entry_ms, ordinal = clock, found[at + 6]
+    if head == ordinal then oldest_ms = clock end
+    if ordinal % TRIM_EVERY == 0 then
+      call('XADD', log_key, 'MINID', '~', max(0, clock - window_ms + 1), 'LIMIT', TRIM_MOST, format(id, ordinal), '', '')
+    else
+      call('XADD', log_key, format(id, ordinal), '', '')
+    end
+    call('SETRANGE', state, '0', pack(PLAIN_HEADER, clock, ordinal + 1, oldest_ms, head, sum + 1))
+    if found[at + 5] < look_ms then log_outlives(log_key, state, window_ms) end
+    key = key + 2
+  elseif logs and w.leases then
+    leases.take(w, ARGV[2], w.cost, window_ms)
+    entry_ms = clock + window_ms
+    key = key + 1
+  elseif logs then
+    entry_ms, ordinal = w.now, log.append(w, w.cost, window_ms)
+    oldest_ms = w.head_ms
+    key = key + 2
+  end
+  reply[i + 1] = pack('>I8i8I8I8I8', sum, retry_ms, oldest_ms, entry_ms, ordinal)
+  at = at + FOUND
+end
+
+return table.concat(reply)

@@ -36,7 +36,7 @@ local function log_settle(w, window_ms, ms, ordinal, reserved, actual)
     log_append(w, actual - reserved, window_ms)
   elseif logged then
     header_write(w)
-    if w.made then log_outlives(w, window_ms) end
+    if w.made then log_outlives(w.log, w.state, window_ms) end
   end
   return 1
 end

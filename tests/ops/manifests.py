@@ -10,6 +10,9 @@ KUBERNETES = OPS / "kubernetes"
 
 Manifest = dict[str, Any]
 
+OF_KUBERAY = {"app.kubernetes.io/name": "kuberay", "app.kubernetes.io/created-by": "kuberay-operator"}
+"""Labels that KubeRay gives each pod where its template has none of that name, and that it looks for itself."""
+
 
 def manifests() -> list[Manifest]:
     """Every object of the files that kustomization.yaml names, with the ConfigMap that ops/redis makes."""
@@ -48,7 +51,7 @@ def pod_templates() -> dict[str, Manifest]:
 
 
 def _labelled(template: Manifest, node_type: str, group: str) -> Manifest:
-    labels = {**template["metadata"]["labels"], "ray.io/node-type": node_type, "ray.io/group": group}
+    labels = {**OF_KUBERAY, **template["metadata"]["labels"], "ray.io/node-type": node_type, "ray.io/group": group}
     return {**template, "metadata": {"labels": labels}}
 
 

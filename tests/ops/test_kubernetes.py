@@ -17,12 +17,22 @@ import yaml
 
 from serve_app.config_file import read_serve_config
 from serve_app.fast_lane import FAST_LANE
-from tests.ops.manifests import KUBERNETES, Manifest, manifests, of_kind, pod_templates, ray_service, selected
+from tests.ops.manifests import (
+    KUBERNETES,
+    OF_KUBERAY,
+    OPS,
+    Manifest,
+    manifests,
+    of_kind,
+    pod_templates,
+    ray_service,
+    selected,
+)
 
 VERSION = "1.37"
 NAMESPACE = "sluice"
 MADE_BY_HAND = {"sluice-redis", "sluice-redis-tls", "sluice-redis-client-tls"}
-"""Secrets, as README.md has them made."""
+"""Secrets, as docs/kubernetes.md has them made."""
 
 ANY_POD = object()
 RAY: dict[str, Any] = {
@@ -140,6 +150,21 @@ def _deployments(config: Any) -> list[Any]:
     return deployments
 
 
+def test_kuberay_finds_what_it_makes_its_services_from() -> None:
+    """Those of a RayService select the head by labels that are KubeRay's own, and have the ports that the head's
+    container names: without one named `serve` KubeRay makes no Service for clients (`BuildServeService`)."""
+    assert selected({"matchLabels": {**OF_KUBERAY, "ray.io/node-type": "head"}}) == {"head"}
+    ports = {each["name"]: each["containerPort"] for each in pod_templates()["head"]["spec"]["containers"][0]["ports"]}
+    config = yaml.safe_load(ray_service()["serveConfigV2"])
+    assert ports["serve"] == config["http_options"]["port"]
+    assert ports["dashboard"] == 8265
+
+
+def test_whoever_counts_or_runs_a_models_tokens_may_fetch_its_files() -> None:
+    """An ingress replica counts a prompt by the model's own tokenizer, and fetches that."""
+    assert selected(of_kind("NetworkPolicy")["models"]["spec"]["podSelector"]) == {"ingress", "gpu"}
+
+
 def test_a_pod_outlives_the_replies_that_it_still_gives(config: Any) -> None:
     longest = max(each.get("graceful_shutdown_timeout_s", 20) for each in _deployments(config))
     for name in ("ingress", "gpu"):
@@ -192,8 +217,8 @@ def test_what_pods_mount_is_there() -> None:
                 assert volume["configMap"]["name"] in maps
             if "secret" in volume:
                 assert volume["secret"]["secretName"] in MADE_BY_HAND
-    readme = (KUBERNETES / "README.md").read_text()
-    assert all(f"create secret generic {secret} " in readme for secret in MADE_BY_HAND)
+    page = (OPS.parent / "docs" / "kubernetes.md").read_text()
+    assert all(f"create secret generic {secret} " in page for secret in MADE_BY_HAND)
 
 
 def test_there_is_no_secret_in_the_files() -> None:

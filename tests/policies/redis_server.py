@@ -41,9 +41,24 @@ class RedisServer:
         self.socket = str(self.folder / "s")
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def wrapped(self) -> tuple[str, ...]:
+        """What the server is started by: programs that become it."""
+        return ()
+
     def start(self) -> "RedisServer":
-        command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket]
-        command += ["--save", "", "--dir", str(self.folder), "--logfile", str(self.folder / "log"), *self.options]
+        command = [*self.wrapped, self.binary, "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += [
+            "--unixsocket",
+            self.socket,
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+            "--logfile",
+            str(self.folder / "log"),
+            *self.options,
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         give_up = time.monotonic() + START_S
         while True:

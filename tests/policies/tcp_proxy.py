@@ -5,10 +5,11 @@ import contextlib
 
 
 class TcpProxy:
-    """Forwards loopback connections to a unix socket; what it does to replies is set from outside."""
+    """Forwards loopback connections to a unix socket, or to a host and port; what it does to replies is set from
+    outside."""
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    def __init__(self, upstream: str | tuple[str, int]) -> None:
+        self.upstream = upstream
         self.delay_s = 0.0
         """How long each piece of a reply is held back."""
         self.swallow = False
@@ -32,12 +33,17 @@ class TcpProxy:
             writer.close()
             return
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._socket)
+            upstream_reader, upstream_writer = await self._connect()
             there = asyncio.create_task(self._forward(reader, upstream_writer))
             await self._back(upstream_reader, writer)
             there.cancel()
             for each in (writer, upstream_writer):
                 each.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self.upstream, str):
+            return await asyncio.open_unix_connection(self.upstream)
+        return await asyncio.open_connection(*self.upstream)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -94,6 +94,10 @@ ONE_PROBLEM: dict[str, tuple[Change, str]] = {
         lambda d: app(d)["args"].update(qos={"sla": {"gold": {"ttft_p95_ms": 100}}}),
         "applications[0].args.qos: sla: there is no QoS tier 'gold'; there are internal, premium, standard, batch",
     ),
+    "a field of a service level": (
+        lambda d: app(d)["args"].update(qos={"sla": {"premium": {"ttft_p95_sm": 100}}}),
+        "applications[0].args.qos.sla.premium.ttft_p95_sm: unknown key; did you mean ttft_p95_ms?",
+    ),
     "logging_config at the top": (
         lambda d: d["logging_config"].update(loglevel="INFO"),
         "logging_config.loglevel: unknown key; did you mean log_level?",

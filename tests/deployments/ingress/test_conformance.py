@@ -93,7 +93,7 @@ def test_the_api_is_as_it_says(
         redis.flushall()
     with Server(redis_server.socket, catalogue, pools, SETTINGS) as server:
         _ask(server.url, catalogue["models"][0]["name"])
-        run = _schemathesis(server.url, paths, tmp_path / "events.ndjson")
+        run = schemathesis(server.url, paths, tmp_path / "events.ndjson")
     assert run.returncode == 0, run.stdout
     replies = _replies(tmp_path / "events.ndjson")
     assert len(replies) > 5
@@ -109,13 +109,14 @@ def _ask(url: str, model: str) -> None:
         httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers).raise_for_status()
 
 
-def _schemathesis(url: str, paths: str, events: Path) -> subprocess.CompletedProcess[str]:
+def schemathesis(url: str, paths: str, events: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"),
             *("run", f"{url}/openapi.json", "--include-path-regex", paths),
             *("--checks", "all", "--no-color"),
             *("--report", "ndjson", "--report-ndjson-path", events),
+            *more,
         ],
         cwd=HERE.parents[2],  # where it finds the hooks
         stdout=subprocess.PIPE,
@@ -128,12 +129,12 @@ def _schemathesis(url: str, paths: str, events: Path) -> subprocess.CompletedPro
 def _replies(events: Path) -> dict[str, set[int]]:
     """The statuses that each operation has answered with."""
     found: dict[str, set[int]] = defaultdict(set)
-    for operation, status in _answered(events):
+    for operation, status in answered(events):
         found[operation].add(status)
     return {operation: statuses for operation, statuses in found.items() if statuses != {405}}
 
 
-def _answered(events: Path) -> Iterator[tuple[str, int]]:
+def answered(events: Path) -> Iterator[tuple[str, int]]:
     for line in events.read_text().splitlines():
         recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
         for case_id, interaction in recorder.get("interactions", {}).items():

@@ -1,0 +1,209 @@
+"""What clients do: keys that nobody knows, streams left idle by the thousand, readers that do not read, bodies that are
+huge or deep, connections that say half of what they came for."""
+
+import asyncio
+import contextlib
+import json
+import resource
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.drills.kit.application import KEYS
+from tests.drills.kit.drill import NO_REPLY, Drill
+from tests.drills.kit.load import judge
+from tests.drills.kit.scene import INGRESS, Scene
+
+UNKNOWN, UNKNOWN_AT_ONCE = 2_000, 16
+SHUT_OUT = "429 too_many_failed_authentications"
+"""What an address is told that sent too many keys that nobody has."""
+
+IDLE, IDLE_AT_ONCE = 10_000, 64
+IDLE_OPEN_S = 100.0
+"""At most so long streams are opened, however many there are by then."""
+
+SLOW_READERS, HALF_OPEN = 100, 300
+DEEP = 100_000
+HUGE_BYTES = 64 << 20
+
+
+async def _unknown_keys(scene: Scene) -> None:
+    """Each with an id of its own."""
+    numbers = iter(range(UNKNOWN))
+    seen: Counter[str] = Counter()
+
+    async def flood() -> None:
+        async with scene.client("roomy") as http:
+            for number in numbers:
+                headers = {"authorization": f"Bearer sk-nobody{number}-{'x' * 24}"}
+                reply = await http.post("/v1/chat/completions", json=_chat("quick"), headers=headers)
+                what, problem = judge(reply)
+                seen[what] += 1
+                # The reader of replies knows the codes that valid keys are told; times to wait it has read before.
+                known = what == SHUT_OUT and problem == f"{SHUT_OUT}: an unknown code of a 429"
+                if problem is not None and not known and problem not in scene.problems:
+                    scene.problems.append(problem)
+
+    began = time.monotonic()
+    await asyncio.gather(*(flood() for _ in range(UNKNOWN_AT_ONCE)))
+    rate = UNKNOWN / (time.monotonic() - began)
+    scene.notes.append(f"{UNKNOWN} keys at {rate:.0f}/s: {_told(seen)}")
+    scene.problems += [
+        f"an unknown key was told {what}" for what in seen if what not in ("401 invalid_api_key", SHUT_OUT)
+    ]
+
+
+def _chat(model: str, **more: object) -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": "hello"}], **more}
+
+
+def _request(scene: Scene, body: bytes, tenant: str = "roomy", length: int | None = None) -> bytes:
+    address = urlsplit(scene.app.url)
+    lines = [
+        "POST /v1/chat/completions HTTP/1.1",
+        f"host: {address.netloc}",
+        f"authorization: Bearer {KEYS[tenant]}",
+        "content-type: application/json",
+        f"content-length: {len(body) if length is None else length}",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + body
+
+
+async def _connect(scene: Scene) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    address = urlsplit(scene.app.url)
+    return await asyncio.open_connection(address.hostname, address.port)
+
+
+async def _idle_streams(scene: Scene) -> None:
+    """Streams that tell their first token and then nothing for long; all closed at once at the end."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    body = _request(scene, json.dumps(_chat("long", stream=True)).encode())
+    numbers, open_streams, refused = iter(range(min(IDLE, hard - 500))), [], Counter[str]()
+    began = time.monotonic()
+
+    async def opening() -> None:
+        for _ in numbers:
+            if time.monotonic() - began > IDLE_OPEN_S:
+                return
+            try:
+                reader, writer = await _connect(scene)
+                writer.write(body)
+                status = (await asyncio.wait_for(reader.readline(), 20)).split()[1].decode()
+                await asyncio.wait_for(reader.readuntil(b"data: "), 20)
+            except (OSError, TimeoutError, IndexError, asyncio.IncompleteReadError) as error:
+                refused[type(error).__name__] += 1
+                continue
+            if status == "200":
+                open_streams.append(writer)
+            else:
+                refused[status] += 1
+
+    try:
+        await asyncio.gather(*(opening() for _ in range(IDLE_AT_ONCE)))
+        took_s = time.monotonic() - began
+        files = [process.num_fds() for process in scene.app.processes(INGRESS)]
+        memory = [process.memory_info().rss >> 20 for process in scene.app.processes(INGRESS)]
+        scene.notes.append(
+            f"{len(open_streams)} idle streams open after {took_s:.0f} s (files: {hard} at most for a process; "
+            f"{max(files)} in an ingress of {max(memory)} MiB); refused: {_told(refused) or 'none'}"
+        )
+        assert len(open_streams) >= 500, "so few are nothing to judge by"
+        scene.load.begin()  # others are served meanwhile
+        await asyncio.sleep(4)
+        await scene.load.pause()
+        meanwhile = scene.load.seen()
+        scene.notes.append(f"others meanwhile: {_told(meanwhile)}")
+        scene.problems += [
+            f"others saw {what} beside idle streams"
+            for what in meanwhile
+            if what not in ("200", "429 rate_limit_exceeded")
+        ]
+    finally:
+        for writer in open_streams:
+            writer.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def _slow_readers(scene: Scene) -> None:
+    """Streams of which nothing is read for seconds; then all is, and whole."""
+    body = _request(scene, json.dumps(_chat("quick", stream=True, max_tokens=8)).encode())
+
+    async def read() -> bool:
+        reader, writer = await _connect(scene)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(body)
+        await asyncio.sleep(4)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        try:
+            text = await asyncio.wait_for(reader.readuntil(b"data: [DONE]"), 30)
+            return text.startswith(b"HTTP/1.1 200")
+        finally:
+            writer.close()
+
+    whole = sum(await asyncio.gather(*(read() for _ in range(SLOW_READERS))))
+    scene.notes.append(f"{whole} of {SLOW_READERS} streams came whole")
+    assert whole == SLOW_READERS
+
+
+async def _bodies(scene: Scene) -> None:
+    """Each is refused for what it is, and nothing falls over."""
+    before = {process.pid for process in scene.app.processes(INGRESS)}
+    bodies = {
+        "64 MiB": b'{"model": "quick", "messages": "' + b"x" * HUGE_BYTES + b'"}',
+        "100,000 lists deep": b'{"model": "quick", "messages": ' + b"[" * DEEP + b"]" * DEEP + b"}",
+        "100,000 objects deep": b'{"a": ' * DEEP + b"1" + b"}" * DEEP,
+        "a number of 100,000 digits": b'{"model": "quick", "messages": [], "n": ' + b"9" * DEEP + b"}",
+        "no UTF-8": b'{"model": "\xff\xfe"}',
+        "a lone surrogate": b'{"model": "\\ud800", "messages": [{"role": "user", "content": "\\udfff"}]}',
+        "NaN": b'{"model": "quick", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
+        "nothing": b"",
+    }
+    async with scene.client("roomy") as http:
+        for name, body in bodies.items():
+            try:
+                reply = await http.post(
+                    "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+                )
+                what, problem = judge(reply)
+            except httpx.TransportError:
+                what, problem = NO_REPLY, None
+            scene.notes.append(f"{name}: {what}")
+            if problem is not None:
+                scene.problems.append(f"{name}: {problem}")
+            # A server may close on a body that it will not read to its end.
+            if not what.startswith(("400 ", "404 ", "413 ", "422 ")) and (name, what) != ("64 MiB", NO_REPLY):
+                scene.problems.append(f"{name}: {what}")
+    assert {process.pid for process in scene.app.processes(INGRESS)} == before, "an ingress fell"
+
+
+async def _half_open(scene: Scene) -> None:
+    """Half a head, and half a body, and then silence."""
+    whole = _request(scene, b'{"model"', length=500)
+    writers = []
+    for number in range(HALF_OPEN):
+        _, writer = await _connect(scene)
+        writer.write(whole[: 60 if number % 2 else len(whole)])
+        writers.append(writer)
+    await asyncio.sleep(3)
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            writer.transport.abort()
+    scene.notes.append(f"{HALF_OPEN} connections")
+
+
+def _told(seen: Counter[str]) -> str:
+    return ", ".join(f"{count} x {what}" for what, count in seen.most_common())
+
+
+DRILLS = [
+    Drill("unknown-keys", f"{UNKNOWN} requests, each with another unknown key", _unknown_keys),
+    Drill("slow-readers", f"{SLOW_READERS} streams that are not read for 4 s", _slow_readers),
+    Drill("bodies", "bodies of 64 MiB, 100,000 levels deep, and no JSON", _bodies),
+    Drill("half-open", f"{HALF_OPEN} connections with half a head or half a body, then silence", _half_open),
+    Drill("idle-streams", "10,000 idle streaming clients, who then leave at once", _idle_streams, loaded=False),
+]

@@ -1,0 +1,1 @@
+"""What drills share: the application, its Redis, the load, the watch over a limit, the judgement and the report."""

@@ -1,0 +1,195 @@
+"""What a drill works on: the application, its Redis, the proxy between them, the load and the watch; and the way from
+a drill to its result."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+from redis import RedisError
+from redis.asyncio import Redis
+
+from policies.errors import PoliciesError, StoreError
+from tests.drills.kit.application import IDLE_SLOTS, KEYS, LEASE_S, LIMIT, SLOTS, Application
+from tests.drills.kit.drill import ALWAYS, Drill, Result, Skipped
+from tests.drills.kit.load import LIMITED, Load
+from tests.drills.kit.redis import DrilledRedis
+from tests.drills.kit.watch import Watch
+from tests.policies.tcp_proxy import TcpProxy
+
+BEFORE_S = 1.5
+"""Of load before the fault."""
+
+QUIET_S = 2.5
+"""The load has recovered when so long nothing but the usual was told."""
+
+GONE_S = 30.0
+SPARE = {"connections to Redis": 16, "open files of an ingress": 60}
+"""By how much these may breathe: pools keep what they opened. Of everything else nothing may be left. What leaks does
+so with every request, of which there are hundreds in a drill."""
+
+FAILURES = (
+    AssertionError,
+    httpx.HTTPError,
+    RedisError,
+    PoliciesError,
+    OSError,
+    TimeoutError,
+    psutil.Error,
+    ValueError,
+    KeyError,
+)
+"""What makes a drill fail, and lets the others go on."""
+
+INGRESS = "ServeReplica:sluice:Ingress"
+
+
+@dataclass
+class Scene:
+    """Everything that a drill may touch."""
+
+    app: Application
+    redis: DrilledRedis
+    proxy: TcpProxy
+    load: Load
+    watch: Watch
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    over: int = 0
+    """Found by the drill itself, where it brings a load of its own."""
+
+    def admin(self, timeout_s: float = 15.0) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {KEYS['admin']}"}
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.AsyncClient(
+            base_url=self.app.url, headers=headers, timeout=timeout_s, limits=limits, trust_env=False
+        )
+
+    def client(self, tenant: str, timeout_s: float = 30.0) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {KEYS[tenant]}"}
+        return httpx.AsyncClient(base_url=self.app.url, headers=headers, timeout=timeout_s, trust_env=False)
+
+    async def until(self, holds: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+        give_up = time.monotonic() + within_s
+        while not await asyncio.to_thread(holds):
+            assert time.monotonic() < give_up, f"not within {within_s:.0f} s: {what}"
+            await asyncio.sleep(0.2)
+
+    async def play(self, drill: Drill) -> Result:
+        """One drill from a quiet start to a quiet end."""
+        result = Result(drill.name, drill.fault)
+        self.notes, self.problems, self.over = result.notes, result.problems, 0
+        self.watch.restart()
+        before = await self._counts()
+        if drill.loaded:
+            self.load.begin()
+            await asyncio.sleep(BEFORE_S)
+        try:
+            await drill.run(self)
+            if drill.loaded:
+                result.recovered_s = await self._recovered(time.monotonic(), drill.within_s)
+        except Skipped as why:
+            result.skipped = str(why)
+        except FAILURES as error:
+            result.problems.append(f"{type(error).__name__}: {error}"[:400])
+        await self.load.pause()
+        self._judge_replies(drill, result)
+        await self._judge_limit(drill, result)
+        await self._judge_leftovers(before, result)
+        return result
+
+    async def _recovered(self, since: float, within_s: float) -> float:
+        while True:
+            bad = [each.at for each in self.load.told if each.what not in ALWAYS and each.at > since]
+            last = max(bad, default=since)
+            usual = [each for each in self.load.told if each.what == "200" and each.at > last]
+            if usual and time.monotonic() - last >= QUIET_S:
+                return last - since
+            assert time.monotonic() - since < within_s + QUIET_S, f"not as always after {within_s:.0f} s"
+            await asyncio.sleep(0.1)
+
+    def _judge_replies(self, drill: Drill, result: Result) -> None:
+        if not drill.loaded:
+            return
+        result.seen = self.load.seen()
+        strange = {what for what in result.seen if what not in ALWAYS | drill.allowed}
+        result.problems += [f"clients saw {what}" for what in sorted(strange)]
+        wrong = sorted(
+            {each.problem for each in self.load.told if each.problem is not None and each.what not in strange}
+        )
+        result.problems += wrong[:3]
+        if result.skipped is None and not result.seen["429 rate_limit_exceeded"]:
+            result.problems.append("the limit was never reached: nothing was shown of it")
+
+    async def _judge_limit(self, drill: Drill, result: Result) -> None:
+        try:
+            await self.watch.look()
+        except StoreError as error:
+            result.problems.append(f"the log cannot be read: {error}")
+        admitted = sum(each.tenant == LIMITED and each.what.startswith("200") for each in self.load.told)
+        unlogged = max(0, admitted - self.watch.logged()) if drill.loaded else 0
+        result.over = self.over + self.watch.over() + unlogged
+        if result.over:
+            result.problems.append(f"{self.watch.over()} over the limit, {unlogged} admitted that no entry stands for")
+
+    async def _judge_leftovers(self, before: dict[str, int], result: Result) -> None:
+        give_up = time.monotonic() + GONE_S + LEASE_S
+        while True:
+            after = await self._counts()
+            left = {
+                what: count - before.get(what, 0)
+                for what, count in after.items()
+                if count > before.get(what, 0) + SPARE.get(what, 0)
+            }
+            if not left or time.monotonic() > give_up:
+                break
+            await asyncio.sleep(0.5)
+        result.left = sum(left.values())
+        result.problems += [f"left: {count} {what}" for what, count in left.items()]
+
+    async def _counts(self) -> dict[str, int]:
+        """All that must be again what it was."""
+        found = {"that could not be counted": 1}
+        with suppress(*FAILURES):
+            found = await self._slots()
+            async with Redis(unix_socket_path=self.redis.socket) as redis:
+                found["connections to Redis"] = len(await redis.client_list())
+            ingresses = await asyncio.to_thread(self.app.processes, INGRESS)
+            files = [process.num_fds() for process in ingresses]
+            found["open files of an ingress"] = max(files, default=0)
+        return found
+
+    async def _slots(self) -> dict[str, int]:
+        async with self.admin() as http:
+            leases = 0
+            for policy in (SLOTS, IDLE_SLOTS):
+                usage = await http.get("/admin/usage", params={"policy": policy})
+                usage.raise_for_status()
+                leases += sum(window["used"] for window in usage.json()["items"])
+            async with http.stream("GET", "/admin/live") as reply:
+                async for line in reply.aiter_lines():
+                    if line.startswith("data: ") and '"pools":[' in line:
+                        bands = [band for pool in json.loads(line[6:])["pools"] for band in pool["bands"]]
+                        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
+                        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
+        raise ValueError("the live feed ended without telling how the pools stand")
+
+
+@asynccontextmanager
+async def prepared(app_of: Callable[[str], Awaitable[Application]], redis: DrilledRedis) -> AsyncIterator[Scene]:
+    """A scene over a started Redis; `app_of` starts the application for an address of Redis."""
+    proxy = TcpProxy(redis.upstream)
+    port = await proxy.start()
+    app = await app_of(f"redis://127.0.0.1:{port}")
+    watch = Watch(Redis(unix_socket_path=redis.socket), LIMIT, "limited", "tenant:limited")
+    load = Load(app.url, KEYS)
+    try:
+        yield Scene(app, redis, proxy, load, watch)
+    finally:
+        await load.close()
+        await watch.close()
+        await proxy.close()

@@ -8,6 +8,7 @@ import contextvars
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class AccessLog:
         self._waiting: list[tuple[Any, ...]] = []
         self._dropped = 0
         self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def ended(self, exchange: Exchange) -> None:
         """A request has ended."""
@@ -70,13 +72,13 @@ class AccessLog:
     async def close(self) -> None:
         """Writes what waits, and ends."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # Not cancelled: what it writes goes on in its thread, and would be written beside.
+            self._closing.set()
+            await self._task
             self._task = None
-            await self.flush()
 
     async def flush(self) -> None:
-        """Writes what waits. Raises `OSError` where that cannot be done, and the lines are lost."""
+        """Writes what waits. Raises what keeps that from being done, and the lines are lost."""
         waiting, self._waiting = self._waiting, []
         dropped, self._dropped = self._dropped, 0
         if waiting or dropped:
@@ -89,11 +91,15 @@ class AccessLog:
         self._write(b"\n".join(lines) + b"\n")
 
     async def _forever(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL_S)
+        last = False
+        while not last:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL_S):
+                    await self._closing.wait()
+            last = self._closing.is_set()
             try:
                 await self.flush()
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - were this loop to end, no line would be written any more
                 _log.error("lines of the access log could not be written, and are lost: %s", error)
 
 

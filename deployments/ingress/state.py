@@ -140,12 +140,12 @@ class IngressState:
         await self.live.store.close()
         await self.settlement.close()
         await self.limiter.close()
+        if self._handover is not None:
+            await self._handover.close()  # what ended meanwhile is counted too
         if self.access_log is not None:
             await self.access_log.close()
-        if self.tracer is not None:
+        if self.tracer is not None:  # last: where its receiver is away, this takes some ten seconds
             await asyncio.to_thread(self.tracer.close)
-        if self._handover is not None:
-            await self._handover.close()  # last: what ended meanwhile is counted too
 
     async def identify(self, scope: Scope) -> Identity:
         """Who makes this request, or a 401. A key that was used before costs no question to Redis."""

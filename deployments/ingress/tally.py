@@ -13,9 +13,11 @@ from deployments.metrics.definitions import MOST_NAMES, NONE, Metric
 from deployments.metrics.readings import Names, Reading, reading, times
 from policies import Decision, Limiter, Window
 from policies.counts import Times
+from policies.http import denying
 
 MOST_KINDS = 10_000
-"""Of how many policies the scope and unit are remembered; policies come and go."""
+"""Of how many policies the scope and unit are remembered, and how many combinations of them are counted before they
+are added up; policies come and go."""
 
 
 class Tally:
@@ -30,8 +32,8 @@ class Tally:
         self._first_token: dict[str, Times] = {}
         self._whole: dict[str, Times] = {}
         # Since they were last read, by what was at hand:
-        self._allowed: dict[tuple[str, ...], list[int]] = {}
-        self._denied: dict[str | None, int] = {}
+        self._decided: dict[tuple[str | None, tuple[str, ...]], list[int]] = {}
+        """By the policy that denied, as the client is told (None where it was allowed), and all that applied."""
         self._ended: dict[tuple[str, str, str], list[int]] = {}
         # Since this process began, by labels:
         self._decisions: Counter[tuple[str, str, str, str]] = Counter()
@@ -45,20 +47,16 @@ class Tally:
         """The limits have answered, after this time."""
         self._check.add(took_s)
         windows = decision.windows
-        if decision.allowed:
-            policies = tuple([window.policy for window in windows])
-            counted = self._allowed.get(policies)
-            if counted is None:
-                self._allowed[policies] = [1]
-                self._learn(windows)
-            else:
-                counted[0] += 1
+        by = None if decision.allowed else denying(decision).policy
+        key = by, tuple([window.policy for window in windows])
+        counted = self._decided.get(key)
+        if counted is None:
+            if len(self._decided) >= MOST_KINDS:  # nobody may be reading
+                self._fold()
+            self._decided[key] = [1]
+            self._learn(windows)
         else:
-            by = decision.denied_by
-            if by not in self._denied:
-                self._denied[by] = 0
-                self._learn(windows)
-            self._denied[by] += 1
+            counted[0] += 1
 
     def ended(self, exchange: Exchange) -> None:
         """A request has ended, whether or not anybody served it."""
@@ -114,13 +112,13 @@ class Tally:
             self._kinds[window.policy] = (window.scope, window.unit)
 
     def _fold(self) -> None:
-        allowed, self._allowed = self._allowed, {}
-        for policies, (number,) in allowed.items():
+        decided, self._decided = self._decided, {}
+        for (by, policies), (number,) in decided.items():
+            if by is not None:
+                self._decide("denied", by, number)
+                continue
             for policy in policies:
                 self._decide("allowed", policy, number)
-        denied, self._denied = self._denied, {}
-        for by, number in denied.items():
-            self._decide("denied", by or NONE, number)
         for policy, number in self._limiter.would_have_denied.items():
             self._decide("would_deny", policy, number - self._shadow_told[policy])
             self._shadow_told[policy] = number

@@ -54,10 +54,10 @@ class Handover:
             series = each.name, each.labels
             before = self._told.get(series, 0)
             if each.value != before:
-                self._told[series] = each.value
                 by = each.value - before if each.value > before else each.value
                 if by > 0:
                     self._exporter.increase(each, by)
+                self._told[series] = each.value  # after it: what was not taken is told again
 
     async def _forever(self) -> None:
         while True:

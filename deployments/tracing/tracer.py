@@ -18,7 +18,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from deployments.tracing import Attributes, TracingOptions, TracingUnavailableError
 
-TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
+TRACEPARENT = "traceparent"
+_TRACEPARENT = TRACEPARENT.encode()
 
 _W3C = TraceContextTextMapPropagator()
 
@@ -47,19 +48,17 @@ class Tracer:
 
     def begin(self, headers: list[tuple[bytes, bytes]]) -> "RequestTrace | None":
         """A request's trace, or None: where its `traceparent` says so, or, without one, by chance."""
-        carried = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in headers
-            if name in (b"traceparent", b"tracestate")
-        }
-        context = _W3C.extract(carried) if TRACEPARENT in carried else None
+        # Its `tracestate` is not read: the library logs what is wrong in one, and anybody may send anything there.
+        carried = next((value.decode("latin-1") for name, value in headers if name == _TRACEPARENT), None)
+        context = None if carried is None else _W3C.extract({TRACEPARENT: carried})
         known = None if context is None else get_current_span(context).get_span_context()
         if known is not None and known.is_valid:
             if not known.trace_flags.sampled:
                 return None
         elif random.random() >= self._sample_rate:  # noqa: S311 - a sample, no secret
             return None
-        return RequestTrace(self, self._tracer.start_span("request", context=context, kind=SpanKind.SERVER))
+        span = self._tracer.start_span("request", context=context, kind=SpanKind.SERVER)
+        return RequestTrace(self, span) if span.is_recording() else None  # not where OTEL_SDK_DISABLED is set
 
     @contextmanager
     def served(self, traceparent: str) -> Iterator[None]:

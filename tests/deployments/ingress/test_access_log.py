@@ -4,14 +4,15 @@ import asyncio
 import json
 import threading
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from deployments.ingress import access_log as module
 from deployments.ingress.access_log import AccessLog, into_files
-from deployments.ingress.inference.exchange import Exchange
+from deployments.ingress.inference.exchange import Exchange, Used
 from deployments.ingress.state import IngressState
 from tests.deployments.ingress.conftest import secret, use
 
@@ -136,6 +137,64 @@ async def test_it_is_written_in_the_background_and_at_the_end(
     log.ended(ended())
     await log.close()
     assert b"".join(written).count(b"\n") == 2
+
+
+async def test_its_end_waits_for_what_is_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 0.001)
+    begun, goes_on, at_once, written = threading.Event(), threading.Event(), threading.Lock(), []
+
+    def write(text: bytes) -> None:
+        assert at_once.acquire(blocking=False), "files are put aside by one at a time"
+        begun.set()
+        goes_on.wait(10)
+        written.append(text)
+        at_once.release()
+
+    log = AccessLog(write)
+    log.start()
+    log.ended(ended())
+    await asyncio.to_thread(begun.wait, 10)
+    log.ended(ended())
+    closing = asyncio.create_task(log.close())
+    await asyncio.wait([closing], timeout=0.1)
+    assert not closing.done()
+    goes_on.set()
+    await closing
+    assert [text.count(b"\n") for text in written] == [1, 1]
+
+
+async def test_a_line_that_cannot_be_written_ends_no_more_than_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "INTERVAL_S", 0.001)
+    written: list[bytes] = []
+    log = AccessLog(written.append)
+    log.start()
+    wrong = ended()
+    wrong.used = Used(1 << 70)  # more than JSON's writer takes
+    wrong.used.ran = True
+    log.ended(wrong)
+    async with asyncio.timeout(10):
+        while "64-bit" not in caplog.text:
+            await asyncio.sleep(0.001)
+    log.ended(ended())
+    await log.close()
+    assert len(written) == 1
+
+
+async def test_a_full_disk_at_the_end_keeps_nothing_else_from_ending(
+    state: IngressState, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write(_: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    closed: list[str] = []
+    state.access_log, state.tracer = AccessLog(write), cast(Any, SimpleNamespace(close=lambda: closed.append("tracer")))
+    state.access_log.start()
+    state.access_log.ended(ended())
+    await state.close()
+    assert closed == ["tracer"]
+    assert "No space left" in caplog.text
 
 
 def test_a_large_file_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,13 @@
 """What the ingress counts of real requests, by the names that operators see; and how little of it may be told apart."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 from redis.asyncio import Redis
 
+from deployments.ingress import tally as tally_module
+from deployments.ingress.errors import told_of_denial
 from deployments.ingress.state import IngressState
 from deployments.ingress.tally import Tally, outcome_of
 from deployments.metrics.definitions import METRICS, NONE, OTHER
@@ -88,6 +92,39 @@ def test_a_shadow_policy_says_what_it_would_deny() -> None:
     expected = {("allowed", "TENANT", "burst", "requests"): 1, ("would_deny", "TENANT", "burst", "requests"): 1}
     assert told(tally, "sluice_decisions") == expected
     assert told(tally, "sluice_decisions") == expected, "reading counts nothing twice"
+
+
+def test_a_denial_counts_under_the_policy_that_the_client_is_told() -> None:
+    slots, rate = decision(5, unit="concurrent_requests", name="slots"), decision(5, name="rate")
+    windows = (slots.windows[0]._replace(retry_after_s=60.0), rate.windows[0]._replace(retry_after_s=5.0))
+    denied = replace(slots, windows=windows, denied_by="slots", retry_after_s=60.0)
+    tally = Tally(_limiter())
+    tally.decided(denied, 0.001)
+    assert told_of_denial(denied)["policy"] == "rate"
+    assert told(tally, "sluice_decisions") == {("denied", "TENANT", "rate", "requests"): 1}
+
+
+def test_every_shadow_policy_is_known_by_its_scope_and_unit() -> None:
+    limiter = _limiter()
+    tally = Tally(limiter)
+    for name in ("first", "second"):  # denied by the same policy, within one reading
+        limiter.would_have_denied[name] += 1
+        shadow, denied = decision(5, mode="shadow", name=name), decision(5)
+        tally.decided(replace(denied, windows=denied.windows + shadow.windows), 0.001)
+    assert told(tally, "sluice_decisions") == {
+        ("denied", "TENANT", "burst", "requests"): 2,
+        ("would_deny", "TENANT", "first", "requests"): 1,
+        ("would_deny", "TENANT", "second", "requests"): 1,
+    }
+
+
+def test_what_nobody_reads_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "MOST_KINDS", 3)
+    tally = Tally(_limiter(), most_names=2)
+    for number in range(20):
+        tally.decided(decision(0, name=f"p{number}"), 0.001)
+    assert len(tally._decided) <= 3
+    assert sum(told(tally, "sluice_decisions").values()) == 20
 
 
 def test_policies_beyond_the_most_are_counted_together() -> None:

@@ -150,3 +150,20 @@ async def test_a_receiver_that_is_away_holds_no_request_up(client: httpx.AsyncCl
 
 def test_off_is_nothing() -> None:
     assert tracer_for(None, "sluice-ingress") is None
+
+
+async def test_opentelemetry_switched_off_by_its_own_variable_traces_nothing(
+    client: httpx.AsyncClient, state: IngressState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    state.tracer = tracer_for(TracingOptions("http://127.0.0.1:1/v1/traces", 1.0), "sluice-ingress")
+    for headers in ({}, {"traceparent": f"00-{TRACE}-{PARENT}-01"}):
+        assert (await client.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code == 200
+
+
+async def test_what_a_client_writes_into_tracestate_is_not_logged(
+    client: httpx.AsyncClient, traced: IngressState, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": f"{secret('gus1')} astray=1"}
+    assert (await client.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code == 200
+    assert "astray" not in caplog.text

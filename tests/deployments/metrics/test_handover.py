@@ -80,6 +80,17 @@ def test_a_gauge_is_told_every_time() -> None:
     assert told.gauges == [4, 4]
 
 
+def test_what_the_exporter_did_not_take_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, told = Counted(a=2), Told()
+    handover = Handover(source, told)
+    with monkeypatch.context() as patched:
+        patched.setattr(told, "increase", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            handover.hand_over()
+    handover.hand_over()
+    assert told.sums == {("a", ()): 2}
+
+
 async def test_it_goes_on_in_the_background_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,7 @@ process settles or cancels); a block ends by time and by nothing else.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from policies.decision import Decision
@@ -19,18 +19,18 @@ class Blocks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[bytes, tuple[float, float, Decision]] = {}
+        self._known: dict[Hashable, tuple[float, float, Decision]] = {}
 
     def now(self) -> float:
         return self._clock()
 
-    def remember(self, asked: bytes, decision: Decision, sent_at: float, blocked_s: float) -> None:
+    def remember(self, asked: Hashable, decision: Decision, sent_at: float, blocked_s: float) -> None:
         """`sent_at`: when the question was sent, so that this never outlasts the block as the server counts it."""
         if len(self._known) >= MOST_BLOCKED:
             self._known.clear()
         self._known[asked] = (self._clock(), sent_at + blocked_s, decision)
 
-    def recall(self, asked: bytes, identifier: str) -> Decision | None:
+    def recall(self, asked: Hashable, identifier: str) -> Decision | None:
         """The denial, with the time that is left; what its windows hold is as it was when Redis was last asked."""
         known = self._known.get(asked)
         if known is None:

@@ -7,7 +7,7 @@ following it resends nothing. How a decision is put together from several nodes'
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis, RedisCluster
@@ -65,7 +65,7 @@ class ClusterStore:
         keys: tuple[int, bytes],
         args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None,
-        share: bytes | None,
+        share: Hashable | None,
         deadline_s: float | None,
     ) -> Reply:
         """As `RedisStore.run`, on the node of a slot."""
@@ -187,7 +187,7 @@ class SlotStore:
         keys: tuple[int, bytes],
         args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None = None,
-        share: bytes | None = None,
+        share: Hashable | None = None,
         *,
         deadline_s: float | None = None,
     ) -> Reply:

@@ -10,7 +10,7 @@ import contextvars
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from itertools import count
 from secrets import token_urlsafe
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
 from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
 from policies.groups import Groups
-from policies.places import BLOCK, LEASE, Place, Places, window_of, wire
+from policies.places import LEASE, Place, Places, keys_of, window_of, wire
 from policies.scripts import ACQUIRE, RENEW, SETTLE
 from policies.shards import Shards
 from policies.store import RedisStore, Reply
@@ -40,7 +40,9 @@ PEEKED_AT_ONCE = 32
 """Of how many windows one script tells what they hold, where many are looked at: less than a millisecond's work."""
 
 _SETTLED = struct.Struct(">BQQQQQ")
-_ANSWERED, _FOUND = struct.Struct(">BQQ"), struct.Struct(">QqQQQ")
+_ASKING = struct.Struct(">BQ")
+_ACQUIRE, _PEEK = _ASKING.pack(1, 0), _ASKING.pack(0, 0)
+_ANSWERED, _FOUND = struct.Struct("<BQQ"), struct.Struct("<QqQQQ")
 """The reply of `lua/acquire.lua`: how it begins, and what it says of each charge."""
 _HERE = " "
 """Stands among the settled groups for what was counted in this process; no hash tag is a blank."""
@@ -91,7 +93,7 @@ class Limiter:
         self._id, self._numbers = token_urlsafe(9), count()
         self.would_have_denied: Counter[str] = Counter()
         """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
-        self._denied: set[bytes] = set()
+        self._denied: set[Hashable] = set()
         """Requests that were denied when they were last asked."""
         self._last: tuple[Reply, Decision | None] = (b"", None)
         """The last reply, and what was made of it: those who share a denial share its windows."""
@@ -141,9 +143,9 @@ class Limiter:
     ) -> list[tuple[int, Window]]:
         ats, charges, places = zip(*group, strict=True)
         # Without the flag of a block: what the window holds is asked, not whether a request would be let in.
-        packed = b"".join([p.asked(c.cost, p.flags % BLOCK) for c, p in zip(charges, places, strict=True)])
-        args = (packed, b"", b"0", self._steered_ms(), b"")
-        reply = await self._store.of(tag).run(ACQUIRE, _keys(places), args, deadline_s=deadline_s)
+        asked = [place.asked_past_block(charge.cost) for charge, place in zip(charges, places, strict=True)]
+        args = (self._asking(log=False) + b"".join(asked), b"")
+        reply = await self._store.of(tag).run(ACQUIRE, keys_of(places), args, deadline_s=deadline_s)
         return list(zip(ats, _decision("", charges, places, reply, logged=False).windows, strict=True))
 
     async def settle(self, decision: Decision, actual: Actual | None = None) -> None:
@@ -176,7 +178,7 @@ class Limiter:
                 leases.append(place)
                 args += [decision.id.encode(), b"%d" % charge.cost, b"%d" % charge.policy.window]
         replies = await _each(
-            [self._store.of(tag).run(RENEW, _keys(leases), args) for tag, (leases, args) in groups.items()]
+            [self._store.of(tag).run(RENEW, keys_of(leases), args) for tag, (leases, args) in groups.items()]
         )
         return renewed and all(all(reply) for reply in replies)
 
@@ -214,8 +216,7 @@ class Limiter:
                 raise CostExceedsLimitError(charge.policy.name, place.unit, cost, place.limit)
             kept.append(charge)
             places.append(place)
-        if len({place.log_key for place in places}) != len(places):
-            raise InvalidChargeError(_charged_twice(places))
+        self._places.together(places)  # raises where a window is charged twice
         identifier = f"{self._id}{next(self._numbers):x}"
         if not kept:
             return Decision(identifier, True, 0.0, None, 0.0, ())
@@ -237,24 +238,20 @@ class Limiter:
             if late.allowed:
                 self._take_back(late)
 
-        packed = b"".join([place.asked(charge.cost) for charge, place in zip(charges, places, strict=True)])
-        keys, steered = _keys(places), self._steered_ms()
+        together = self._places.together(places)
+        asked = self._asking(log=log) + together.asked([charge.cost for charge in charges])
         # Only a guess at what pays: a request that is denied over and over is asked once for all who wait for it.
-        share = b"".join((b"1" if log else b"0", steered, packed, keys[1]))
-        blocks = b"".join([place.block for place in places])
-        if blocks:
-            # Each denial is to be counted, so none is shared; once blocked, the request is answered from memory.
-            if log and (recalled := self._blocks.recall(share, identifier)) is not None:
-                self.counts.from_memory += 1
-                return recalled
-            keys = (keys[0] + len(blocks) // 24, keys[1] + b"".join([place.block_wire for place in places]))
+        share, blocks = (together, asked), together.blocks
+        # Each denial is to be counted by a block, so none is shared; once blocked, the request is answered from memory.
+        if blocks and log and (recalled := self._blocks.recall(share, identifier)) is not None:
+            self.counts.from_memory += 1
+            return recalled
         sent_at = self._blocks.now()
-        args = (packed, identifier.encode(), share[:1], steered, blocks)
         try:
             reply = await self._store.of(places[0].tag).run(
                 ACQUIRE,
-                keys,
-                args,
+                together.keys,
+                (asked, identifier.encode()),
                 give_back if log else None,
                 share if share in self._denied else None,
                 deadline_s=deadline_s,
@@ -279,7 +276,7 @@ class Limiter:
             self._last = reply, decision
         if blocks and log and (blocked_ms := _ANSWERED.unpack_from(reply)[2]):
             self._blocks.remember(share, decision, sent_at, blocked_ms / 1000)
-        if log:
+        if log and together.shadow:
             for window in decision.windows:
                 if not window.enforced and not window.fits:
                     self.would_have_denied[window.policy] += 1
@@ -330,7 +327,7 @@ class Limiter:
                 raise
 
     async def _settle_group(self, decision: Decision, group: str, places: list[Place], packed: list[bytes]) -> None:
-        keys, once = _keys(places), b""
+        keys, once = keys_of(places), b""
         if decision._once_ms:
             once = b"%d" % decision._once_ms
             done = f"{self.prefix}:{{{places[0].tag}}}:!{decision.id}"
@@ -342,6 +339,12 @@ class Limiter:
     def _group_of(self, place: Place) -> str:
         """Charges of the same group are reached by one script."""
         return place.tag if self._store.grouped else ""
+
+    def _asking(self, *, log: bool) -> bytes:
+        """How what is asked of `lua/acquire.lua` begins."""
+        if self._steered_clock is None:
+            return _ACQUIRE if log else _PEEK
+        return _ASKING.pack(log, round(self._steered_clock() * 1000))
 
     def _steered_ms(self) -> bytes:
         return b"" if self._steered_clock is None else b"%d" % round(self._steered_clock() * 1000)
@@ -356,16 +359,6 @@ async def _each(calls: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
         if isinstance(outcome, BaseException):
             raise outcome
     return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-
-
-def _keys(places: Sequence[Place]) -> tuple[int, bytes]:
-    return sum([len(place.keys) for place in places]), b"".join([place.keys_wire for place in places])
-
-
-def _charged_twice(places: Sequence[Place]) -> str:
-    keys = [place.log_key for place in places]
-    name = next(place.policy.name for place in places if keys.count(place.log_key) > 1)
-    return f"policy {name!r} is charged twice for the same subject: add the costs up"
 
 
 def _decision(

@@ -4,6 +4,7 @@ A place is (policy, subject): its keys, already in the wire's form, and the numb
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from policies.entities import Mode, RateLimitPolicy, Unit
 from policies.errors import InvalidChargeError
 
 MOST_PLACES = 20_000
-"""How many places are remembered; about 1 kB each."""
+"""How many places are remembered, and how many requests to several of them; about 1 kB each."""
 
 INFINITE = float("inf")
 
@@ -46,7 +47,6 @@ class Place:
     """One window's place. Holds its policy, so that its identity is nobody else's while this is remembered."""
 
     __slots__ = (
-        "asked_one",
         "block",
         "block_wire",
         "enforced",
@@ -96,24 +96,63 @@ class Place:
         if self.flags >= BLOCK and policy.block is not None:
             self.block = _BLOCK.pack(policy.block.denials, policy.block.within, policy.block.duration)
             self.block_wire = wire(f"{key}:b".encode())
-        self.asked_one = _ASKED.pack(self.flags, self.limit, self.window_ms, 1)
         names = (policy.name, policy.scope.value, subject, policy.unit.value)
         self.identity = (*names, self.limit, policy.window / 1000)
         """The first fields of every `Window` of this place."""
 
-    def asked(self, cost: int, flags: int | None = None) -> bytes:
-        """What a charge of this cost asks of `lua/acquire.lua`; `flags`: other ones than its policy says."""
-        if flags is not None:
-            return _ASKED.pack(flags, self.limit, self.window_ms, cost)
-        return self.asked_one if cost == 1 else _ASKED.pack(self.flags, self.limit, self.window_ms, cost)
+    def asked(self, cost: int) -> bytes:
+        """What a charge of this cost asks of `lua/acquire.lua`."""
+        return _ASKED.pack(self.flags, self.limit, self.window_ms, cost) + self.block
+
+    def asked_past_block(self, cost: int) -> bytes:
+        """The same, whether or not its block denies."""
+        return _ASKED.pack(self.flags % BLOCK, self.limit, self.window_ms, cost)
+
+
+class Together:
+    """Places that one script decides, and what of a request to all of them does not depend on its costs."""
+
+    __slots__ = ("_asked_ones", "_places", "blocks", "keys", "shadow")
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+        keys = [place.log_key for place in places]
+        if len(set(keys)) != len(keys):
+            name = next(place.policy.name for place in places if keys.count(place.log_key) > 1)
+            raise InvalidChargeError(f"policy {name!r} is charged twice for the same subject: add the costs up")
+        self._asked_ones = b"".join([place.asked(1) for place in places])
+        self.blocks = any(place.block for place in places)
+        """Whether any of them has a block."""
+        count = sum(len(place.keys) + bool(place.block) for place in places)
+        self.keys = count, b"".join([place.keys_wire + place.block_wire for place in places])
+        """How many keys, and all of them in the wire's form."""
+        self.shadow = not all(place.enforced for place in places)
+        """Whether any of them is in shadow mode."""
+
+    def asked(self, costs: list[int]) -> bytes:
+        """What a request with these costs asks of `lua/acquire.lua`."""
+        if costs.count(1) == len(costs):
+            return self._asked_ones
+        return b"".join([place.asked(cost) for place, cost in zip(self._places, costs, strict=True)])
 
 
 class Places:
-    """The places of one limiter, by charge."""
+    """The places of one limiter, by charge, and those that were asked together."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._known: dict[tuple[int, str, str | None, int | None], Place] = {}
+        self._together: dict[tuple[Place, ...], Together] = {}
+
+    def together(self, places: Sequence[Place]) -> Together:
+        """Raises `InvalidChargeError` where two of them are one window."""
+        key = tuple(places)
+        together = self._together.get(key)
+        if together is None:
+            if len(self._together) >= MOST_PLACES:
+                self._together.clear()
+            together = self._together[key] = Together(key)
+        return together
 
     def of(self, charge: Charge) -> Place:
         # Policies hash slowly (field by field); a place keeps its policy alive, so the policy's id is its own.
@@ -124,6 +163,11 @@ class Places:
                 self._known.clear()
             place = self._known[key] = Place(charge.policy, charge.subject, charge.slot, charge.shard, self._prefix)
         return place
+
+
+def keys_of(places: Sequence[Place]) -> tuple[int, bytes]:
+    """How many keys these have, and all of them in the wire's form."""
+    return sum([len(place.keys) for place in places]), b"".join([place.keys_wire for place in places])
 
 
 def window_of(place: Place, cost: int, used: int, retry_ms: int, reset_ms: int) -> Window:

@@ -12,7 +12,7 @@ an acquire that was resent might be counted twice.
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +74,7 @@ class _Call:
     script: Script
     command: bytes
     on_late: Callable[[Reply], None] | None
-    share: bytes | None
+    share: Hashable | None
     asking: bool = False
     """Sent behind ASKING: to the node of a Cluster that is about to take the slot over."""
     sharers: "list[_Call]" = field(default_factory=list)
@@ -124,7 +124,7 @@ class RedisStore:
         self._breaker = breaker or Breaker()
         self._counts = counts or LimiterCounts()
         self._waiting: deque[_Call] = deque()
-        self._sharing: dict[bytes, _Call] = {}
+        self._sharing: dict[Hashable, _Call] = {}
         """The waiting call that others of the same share may join."""
         self._lanes = 0
         self._idle: list[tuple[AbstractConnection, float]] = []
@@ -153,7 +153,7 @@ class RedisStore:
         keys: tuple[int, bytes],
         args: Sequence[bytes],
         on_late: Callable[[Reply], None] | None = None,
-        share: bytes | None = None,
+        share: Hashable | None = None,
         *,
         deadline_s: float | None = None,
         asking: bool = False,

@@ -90,7 +90,7 @@ def configuration(redis_url: str, port: int, state_dir: Path) -> dict[str, Any]:
                             "name": "long",
                             "engine": {
                                 "kind": "simulated",
-                                "options": {"first_token_ms": 50, "inter_token_ms": 5_000, "reply_tokens": 100_000},
+                                "options": {"first_token_ms": 50, "inter_token_ms": 60_000, "reply_tokens": 100_000},
                             },
                         },
                     ],

@@ -14,7 +14,7 @@ if __name__ == "__main__":
     pools = LocalPools()
     catalogue = {
         **CATALOGUE,
-        "models": [{"name": "quick", "tier": "only", "pool": "small"}],
+        "models": [{**model, "pool": "small"} for model in CATALOGUE["models"]],
     }
     with Server(sys.argv[1], catalogue, pools) as server:
         print(server.url, time.time(), flush=True)

@@ -176,13 +176,13 @@ def window_of(place: Place, cost: int, used: int, retry_ms: int, reset_ms: int) 
     # Positional, and past the constructor that matches names: six of these are made for every request.
     return tuple.__new__(
         Window,
-        (
-            *place.identity,
+        place.identity
+        + (
             cost,
             used,
             limit - used if used < limit else 0,
             retry_ms == 0,
-            retry_ms / 1000 if retry_ms >= 0 else INFINITE,
+            0.0 if retry_ms == 0 else retry_ms / 1000 if retry_ms > 0 else INFINITE,
             reset_ms / 1000 if reset_ms > 0 else 0.0,
             place.enforced,
         ),

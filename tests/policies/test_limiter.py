@@ -55,6 +55,37 @@ async def test_peek_logs_nothing(limiter: Limiter, server: RedisServer) -> None:
     assert server.dump() == {}
 
 
+@pytest.mark.parametrize("first", range(9))
+async def test_windows_of_every_kind_are_decided_together_in_any_order(
+    limiter: Limiter, clock: Clock, first: int
+) -> None:
+    block = {"denials": 9, "within": "1m", "duration": "1m"}
+    kinds: list[dict[str, Any]] = [{}, SLOTS, TOKENS, {"block": block}, SLOTS | {"block": block}, {}, TOKENS, {}, SLOTS]
+    policies = [policy(name=f"p{at}", limit=4, **fields) for at, fields in enumerate(kinds)]
+    policies = policies[first:] + policies[:first]
+    charges = [Charge(each, cost=2 if each.unit == "total_tokens" else 1) for each in policies]
+    for asked in range(2):
+        clock.ms += 10
+        decision = await limiter.acquire(charges)
+        assert decision.allowed
+        assert [window.used for window in decision.windows] == [charge.cost * (asked + 1) for charge in charges]
+    denied = await limiter.acquire(charges)
+    assert not denied.allowed, "the tokens' windows are full"
+    assert [window.fits for window in denied.windows] == [charge.cost == 1 for charge in charges]
+    assert denied.retry_after_s == 9.99
+    await limiter.cancel(decision)
+    left = await limiter.peek(charges)
+    assert [window.used for window in left.windows] == [charge.cost for charge in charges]
+
+
+async def test_replies_may_be_decoded_for_others(server: RedisServer) -> None:
+    redis = Redis(unix_socket_path=server.socket, decode_responses=True)
+    limiter = Limiter(redis, deadline_s=5)
+    assert [(await limiter.acquire([Charge(policy(limit=2))])).allowed for _ in range(3)] == [True, True, False]
+    await limiter.close()
+    await redis.aclose()
+
+
 @pytest.mark.parametrize("denying", list(Scope))
 @pytest.mark.parametrize("fields", [{}, TOKENS, SLOTS], ids=["requests", "tokens", "concurrent"])
 async def test_each_scope_denies_alone_and_leaves_no_trace(

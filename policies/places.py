@@ -176,8 +176,8 @@ def window_of(place: Place, cost: int, used: int, retry_ms: int, reset_ms: int) 
     # Positional, and past the constructor that matches names: six of these are made for every request.
     return tuple.__new__(
         Window,
-        place.identity
-        + (
+        (
+            *place.identity,
             cost,
             used,
             limit - used if used < limit else 0,

@@ -6,6 +6,7 @@ ran, so both directions are read from the server itself.
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class GuardedRedis(RedisServer):
 
     def __init__(self, binary: str) -> None:
         super().__init__(binary)
-        text = USERS.read_text().replace("SLUICE_SHA256", hashlib.sha256(PASSWORD.encode()).hexdigest())
+        # Replicas and Sentinels have users of their own there, which `tests/ops/test_redis_sentinels.py` runs as.
+        text = re.sub(r"[A-Z]+_SHA256", hashlib.sha256(PASSWORD.encode()).hexdigest(), USERS.read_text())
         (self.folder / "users.acl").write_text(text + "user looker on nopass ~* &* +@all\n")
         self.options = ("--aclfile", str(self.folder / "users.acl"))
         self.url = f"unix://{self.socket}?username=sluice&password={PASSWORD}"

@@ -77,7 +77,7 @@ class Inference:
         except asyncio.CancelledError:
             exchange.left()
             raise
-        except Exception:
+        except Exception:  # whatever it was, the client gets an answer of OpenAI's form
             broken = internal()
             self._failed(exchange, broken)
             await exchange.fail(broken)

@@ -135,12 +135,14 @@ class RedisStore:
             timer.cancel()
 
     async def ping(self) -> None:
-        """Returns when Redis answers; raises `StoreError` where it does not within the deadline."""
+        """Returns when Redis answers; raises `StoreError` where it does not within the deadline. An answer closes the
+        circuit: who is told that Redis is there is served."""
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._redis.ping()
         except (RedisError, OSError, TimeoutError) as error:
             raise unavailable(error) from error
+        self._breaker.answered()
 
     def _expire(self, call: Call, deadline_s: float, due: float, latest: float, turns: int = TURNS) -> None:
         """Ends a call whose deadline has passed, unless this process had no time to look: it is overloaded, or its loop

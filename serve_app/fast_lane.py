@@ -4,7 +4,6 @@ Ray reads these variables once, when its processes start; that is why they canno
 the caller's environment has already wins. Starting the process is `serve_app.launch`.
 """
 
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,12 +41,6 @@ INNER_PORTS = {
 }
 """Ports that nobody asked for by number: another is taken where Ray's default is in use."""
 
-MOST_CONNECTIONS = 20_000
-"""How many clients HAProxy takes at once where the files of a process allow it."""
-
-_OTHER_FILES = 400
-"""Of HAProxy, besides two for each client: its listeners, health checks, threads, pipes."""
-
 
 def environment(caller: Mapping[str, str], runtime_dir: Path, http_port: int) -> dict[str, str]:
     """The whole environment of the Serve process, for one start.
@@ -65,19 +58,7 @@ def environment(caller: Mapping[str, str], runtime_dir: Path, http_port: int) ->
             require_free(LOOPBACK, port, purpose, f"Unset {variable}, and a free port is chosen.")
         taken.add(port)
         chosen[variable] = str(port)
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    connections = {"RAY_SERVE_HAPROXY_MAXCONN": str(most_connections(most_files))}
-    return {**FAST_LANE, **connections, **caller, **chosen, **_haproxy_paths(runtime_dir)}
-
-
-def most_connections(most_files: int) -> int:
-    """How many clients HAProxy can take at once where a process may have so many files open (`RLIMIT_NOFILE`; -1 where
-    nothing limits it). Ray has 4096 whatever there is, and an idle streaming client keeps its connection for as long
-    as it likes; HAProxy refuses to start with more than it may open files for.
-    """
-    if most_files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(100, min(MOST_CONNECTIONS, (most_files - _OTHER_FILES) // 2))
+    return {**FAST_LANE, **caller, **chosen, **_haproxy_paths(runtime_dir)}
 
 
 def _haproxy_paths(runtime_dir: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import resource
 import time
 
-from serve_app.fast_lane import most_connections
+from serve_app.haproxy import most_clients
 from tests.drills.clients import chat, request, told
 from tests.drills.kit.application import IDLE_TOKEN_S
 from tests.drills.kit.drill import ALWAYS, Drill
@@ -14,7 +14,7 @@ from tests.drills.kit.scene import INGRESS, Scene
 from tests.drills.kit.streams import Standing, Streams
 
 IDLE = 10_000
-OTHERS = 150
+OTHERS = 50
 """Connections of HAProxy that are left to others."""
 
 OPEN_S = 150.0
@@ -25,7 +25,7 @@ LATE_S = 30.0
 
 async def _idle_streams(scene: Scene) -> None:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(IDLE, most_connections(most_files) - OTHERS)
+    wanted = min(IDLE, most_clients(most_files) - OTHERS)
     body = json.dumps(chat("long", stream=True)).encode()
     streams = Streams(scene.app.url, request(scene, body))
     try:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import PortInUseError
-from serve_app.fast_lane import INNER_PORTS, environment, most_connections
+from serve_app.fast_lane import INNER_PORTS, environment
 from serve_app.ports import free_port, holders, is_free, require_free
 
 
@@ -64,18 +63,6 @@ def test_the_caller_s_environment_wins(tmp_path: Path) -> None:
     chosen = environment({"RAY_USAGE_STATS_ENABLED": "1", "OTHER": "kept"}, tmp_path, http_port=1)
     assert (chosen["RAY_USAGE_STATS_ENABLED"], chosen["OTHER"]) == ("1", "kept")
     assert chosen["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
-
-
-@pytest.mark.parametrize(
-    ("most_files", "clients"), [(-1, 20_000), (1_048_576, 20_000), (20_000, 9_800), (4_096, 1_848), (256, 100)]
-)
-def test_haproxy_takes_as_many_clients_as_the_files_of_a_process_allow(most_files: int, clients: int) -> None:
-    assert most_connections(most_files) == clients
-
-
-def test_the_limit_of_files_of_this_machine_is_asked(tmp_path: Path) -> None:
-    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert environment({}, tmp_path, http_port=1)["RAY_SERVE_HAPROXY_MAXCONN"] == str(most_connections(most_files))
 
 
 @pytest.mark.parametrize("variable", INNER_PORTS)

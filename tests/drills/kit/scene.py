@@ -31,6 +31,9 @@ LIMITED_S = 20.0
 QUIET_S = 2.5
 """The load has recovered when so long nothing but the usual was told."""
 
+HEARD_S = 0.5
+"""The live feed is read for so long after it has heard all: each tells how it stands ten times a second."""
+
 GONE_S = 30.0
 SPARE = {"connections to Redis": 2 * LOOK_UPS, "open files of an ingress": 60}
 """By how much these may breathe: pools keep what they opened, and either ingress opens a connection for each key that
@@ -183,13 +186,26 @@ class Scene:
                 usage = await http.get("/admin/usage", params={"policy": policy})
                 usage.raise_for_status()
                 leases += sum(window["used"] for window in usage.json()["items"])
+            ingresses = len(await asyncio.to_thread(self.app.processes, INGRESS))
             async with http.stream("GET", "/admin/live") as reply:
-                async for line in reply.aiter_lines():
-                    if line.startswith("data: ") and '"pools":[' in line:
-                        bands = [band for pool in json.loads(line[6:])["pools"] for band in pool["bands"]]
-                        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
-                        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
-        raise ValueError("the live feed ended without telling how the pools stand")
+                bands = await _bands(reply.aiter_lines(), ingresses)
+        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
+        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
+
+
+async def _bands(lines: AsyncIterator[str], ingresses: int) -> list[dict[str, int]]:
+    """Every band of every pool, by the live feed, once all ingresses were heard: while nobody watches none of them tells
+    how its requests stand, and the first frames know of nothing."""
+    pools, heard_at = [], float("inf")
+    async for line in lines:
+        if line.startswith("data: "):
+            frame = json.loads(line[6:])
+            pools = frame.get("pools") or pools
+            if frame.get("replicas", 0) >= ingresses:
+                heard_at = min(heard_at, time.monotonic())
+            if time.monotonic() - heard_at >= HEARD_S:
+                return [band for pool in pools for band in pool["bands"]]
+    raise ValueError("the live feed ended without telling how the pools stand")
 
 
 @asynccontextmanager

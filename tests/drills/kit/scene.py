@@ -194,7 +194,7 @@ class Scene:
 
 
 async def _bands(lines: AsyncIterator[str], ingresses: int) -> list[dict[str, int]]:
-    """Every band of every pool, by the live feed, once all ingresses were heard: while nobody watches none of them tells
+    """Every band of every pool, by the live feed, once all ingresses were heard: while nobody watches none of them says
     how its requests stand, and the first frames know of nothing."""
     pools, heard_at = [], float("inf")
     async for line in lines:

@@ -37,7 +37,10 @@ async def _idle_streams(scene: Scene) -> None:
             f"{opened.open} of {wanted} idle streams open after {opened.took_s:.0f} s ({most_files} files at most for "
             f"a process, and HAProxy has two for each stream; {max(files)} files and {max(memory)} MiB in an ingress)"
         )
-        assert (opened.opened, opened.open) == (wanted, wanted), f"opened {opened.opened}; {told(opened.refused)}"
+        assert (opened.opened, opened.open) == (wanted, wanted), (
+            f"{opened.open} of {opened.opened} open; refused: {told(opened.refused)}, "
+            f"{opened.refused_at_s[0]:.1f} to {opened.refused_at_s[1]:.1f} s from the start"
+        )
         scene.load.begin()  # others are served meanwhile
         standing = await _until_all_got_one(streams)
         held = await scene.slots()

@@ -6,6 +6,7 @@ came, and whether it ended.
 
 import asyncio
 import multiprocessing
+import re
 import resource
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ class Standing:
     took_s: float
     """From the first to the last that was opened."""
     refused: Counter[str] = field(default_factory=Counter)
+    refused_at_s: tuple[float, float] = (0.0, 0.0)
+    """When the first of those was, and the last, from when opening began."""
 
 
 class Streams:
@@ -94,13 +97,15 @@ class _Reader(asyncio.Protocol):
             return
         self._head += data
         status = self._head[9:12].decode()
-        if b"data: " in self._head or (b"\r\n" in self._head and status != "200"):
+        if b"data: " in self._head:
             self.begun.set_result(status)
+        elif status != "200" and (code := re.search(rb'"code": ?"(\w+)"', self._head)):
+            self.begun.set_result(f"{status} {code[1].decode()}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
         if not self.begun.done():
-            self.begun.set_result("closed before the first token")
+            self.begun.set_result(f"{self._head[9:12].decode()} and closed before the first token")
 
 
 class _Clients:
@@ -108,8 +113,8 @@ class _Clients:
         self._address, self._request = urlsplit(url), request
         self._streams: list[_Reader] = []
         self._before: dict[_Reader, int] = {}
-        self._refused: Counter[str] = Counter()
-        self._took_s = 0.0
+        self._refused: list[tuple[float, str]] = []
+        self._began = self._took_s = 0.0
 
     async def answer(self, asked: Connection) -> None:
         while True:
@@ -127,7 +132,7 @@ class _Clients:
         await asyncio.sleep(0)  # or nothing of that leaves this process
 
     async def _open(self, streams: int, within_s: float) -> None:
-        began = time.monotonic()
+        self._began = began = time.monotonic()
         numbers = iter(range(streams))
 
         async def opening() -> None:
@@ -148,15 +153,17 @@ class _Clients:
                 )
                 status = await stream.begun
         except (OSError, TimeoutError) as error:
-            self._refused[type(error).__name__] += 1
+            self._refused.append((time.monotonic() - self._began, type(error).__name__))
             return
         if status == "200":
             self._streams.append(stream)
         else:
-            self._refused[status] += 1
+            self._refused.append((time.monotonic() - self._began, status))
             stream.transport.abort()
 
     def _standing(self) -> Standing:
         alive = [each for each in self._streams if not each.ended]
         silent = sum(each.came == self._before.get(each, 0) for each in alive)
-        return Standing(len(self._streams), len(alive), silent, self._took_s, self._refused)
+        at_s = [at for at, _ in self._refused] or [0.0]
+        refused = Counter(what for _, what in self._refused)
+        return Standing(len(self._streams), len(alive), silent, self._took_s, refused, (min(at_s), max(at_s)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from redis.exceptions import AuthenticationError
 
 from policies import Charge, Limiter, RateLimitPolicy
@@ -191,6 +192,11 @@ async def _decides(url: str, access: RedisAccess) -> None:
 async def test_tls_and_passwords_on_one_redis(secured: SecuredRedis) -> None:
     secured.start()
     await _decides(f"rediss://localhost:{secured.port}/0", secured.access)
+
+
+def test_tls_and_passwords_in_the_event_loop_of_ray(secured: SecuredRedis) -> None:
+    secured.start()
+    uvloop.run(_decides(f"rediss://localhost:{secured.port}/0", secured.access))
 
 
 async def test_tls_and_passwords_through_sentinel(secured: SecuredRedis) -> None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 
 from policies.decision import Charge
-from policies.entities import Dimension, Mode, RateLimitPolicy, Unit, format_duration
+from policies.entities import Dimension, Mode, RateLimitPolicy, Unit
 from policies.errors import PoliciesError
 from policies.limiter import Limiter
 from policies.places import Place
+from policies.quantities import format_duration
 from policies.resolver import SCOPE_DIMENSIONS
 from policies.scripts import HISTORY
 from policies.usage import DEADLINE_S, FoundWindow, Usage

@@ -58,7 +58,8 @@ def rows(explained: Sequence[Explained]) -> list[tuple[str, ...]]:
 
 
 def _row(each: Explained) -> tuple[str, ...]:
-    from policies.entities import RateLimitPolicy, format_duration
+    from policies.entities import RateLimitPolicy
+    from policies.quantities import format_duration
 
     policy = RateLimitPolicy.model_validate(each["policy"])
     limit = f"{policy.limit} {policy.unit}"

@@ -23,9 +23,10 @@ from deployments.ingress.http import ClientGoneError, request_id_of
 from deployments.ingress.state import IngressState
 from deployments.ingress.windows import WindowNow
 from policies import Decision, StoreError
-from policies.entities import KEY_ID, MAX_COST, WHOLE, Role, Unit
+from policies.entities import KEY_ID, MAX_COST, Role, Unit
 from policies.errors import UnknownDecisionError
 from policies.http import ratelimit_headers
+from policies.quantities import WHOLE
 from policies.remembered import NOTHING_RAN
 from policies.resolver import Identity
 from policies.settlement import RENEWALS_PER_LEASE

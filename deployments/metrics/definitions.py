@@ -11,8 +11,9 @@ from typing import Literal
 MOST_NAMES = 200
 """How many policies, and how many models, are told apart where nobody says otherwise."""
 
-OTHER = "other"
-"""What is counted together, where there are more names than `args.metrics.most_names`."""
+OTHER = "_other"
+"""What is counted together, where there are more names than `args.metrics.most_names`. No entity can be named so: names
+begin with a letter or a digit."""
 
 NONE = "none"
 """For a label that a request never got, such as the band of one whose key is unknown."""

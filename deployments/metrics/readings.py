@@ -46,7 +46,7 @@ def histogram(
 
 
 class Names:
-    """Names that become values of a label: as many as may, and `other` for those that come later."""
+    """Names that become values of a label: as many as may, and `_other` for those that come later."""
 
     def __init__(self, most: int) -> None:
         self._most = most

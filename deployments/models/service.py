@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from deployments.models.calls import (
@@ -171,9 +171,11 @@ class ModelService:
 
     @contextmanager
     def _watched(self, call: Traced | None = None) -> Iterator[None]:
-        traceparent = None if self._tracer is None or call is None else call.get("traceparent")
+        traced: AbstractContextManager[None] = nullcontext()
+        if self._tracer is not None and call is not None and "traceparent" in call:
+            traced = self._tracer.served(call["traceparent"], RequestRefusedError)
         try:
-            with nullcontext() if self._tracer is None or traceparent is None else self._tracer.served(traceparent):
+            with traced:
                 yield
         except EngineBrokenError:
             _log.exception("the engine is broken: this replica ends and is replaced")

@@ -61,11 +61,14 @@ class Tracer:
         return RequestTrace(self, span) if span.is_recording() else None  # not where OTEL_SDK_DISABLED is set
 
     @contextmanager
-    def served(self, traceparent: str) -> Iterator[None]:
-        """What a replica does for a request that an ingress traces."""
+    def served(self, traceparent: str, refusal: type[Exception]) -> Iterator[None]:
+        """What a replica does for a request that an ingress traces. A `refusal` is the client's to mend, and no
+        error of the replica's."""
         span = self._tracer.start_span("engine", context=_W3C.extract({TRACEPARENT: traceparent}), kind=SpanKind.SERVER)
         try:
             yield
+        except refusal:
+            raise
         except Exception as error:
             span.set_status(StatusCode.ERROR, type(error).__name__)  # its message may hold a prompt
             raise

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from policies.entities import DURATION_FORMAT, format_duration
+from policies.quantities import DURATION_FORMAT, format_duration
 
 _PLACE = re.compile(
     r"(<!-- fields of (?P<model>[\w.]+:\w+)(?: as (?P<prefix>[\w.]+))? -->\n).*?(<!-- end of fields -->)", re.DOTALL

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts a Redis, or the Sentinel beside it: `start.sh redis`, `start.sh sentinel`.
+# Starts a Redis, or the Sentinel beside it: `start.sh redis`, `start.sh sentinel`. Asks the one of this pod as the
+# operator: `start.sh ask redis INFO memory`, `start.sh ask sentinel SENTINEL CKQUORUM sluice` (docs/runbook.md).
 #
 # What they need and a ConfigMap must not hold is written into RUN, which is to be in memory: passwords, and the users
 # with the hashes of theirs. No password is ever an argument of a command.
@@ -32,7 +33,8 @@ hashes() {
 
 users() {
   sed -e "s/SLUICE_SHA256/$(hashes password)/" -e "s/REPLICA_SHA256/$(hashes replica-password)/" \
-    -e "s/SENTINEL_SHA256/$(hashes sentinel-password)/" "$CONFIG/$1" > "$RUN/$1"
+    -e "s/SENTINEL_SHA256/$(hashes sentinel-password)/" -e "s/OPERATOR_SHA256/$(hashes operator-password)/" \
+    "$CONFIG/$1" > "$RUN/$1"
   echo "aclfile $RUN/$1"
 }
 
@@ -42,13 +44,21 @@ tls() {
   echo "tls-ca-cert-file $TLS/ca.crt"
 }
 
+# USER HOST PORT COMMAND...: what that one answers. WITHIN (`timeout 2`) goes before it.
+asked() {
+  user=$1 host=$2 port=$3
+  shift 3
+  # shellcheck disable=SC2086 # WITHIN is none or several words
+  REDISCLI_AUTH=$(password "$user-password") ${WITHIN-} redis-cli --tls --cacert "$TLS/ca.crt" --cert "$TLS/tls.crt" \
+    --key "$TLS/tls.key" --user "$user" --no-auth-warning -h "$host" -p "$port" "$@"
+}
+
 # Host and port of the primary as a Sentinel that runs already knows it: "host port".
 known_primary() {
   for peer in $PEERS; do
-    host=${peer%%:*} rest=${peer#*:}
-    found=$(REDISCLI_AUTH=$(password sentinel-password) timeout 2 redis-cli --tls --cacert "$TLS/ca.crt" \
-      --cert "$TLS/tls.crt" --key "$TLS/tls.key" --user sentinel --no-auth-warning -h "$host" -p "${rest#*:}" \
-      sentinel get-master-addr-by-name sluice 2> /dev/null | tr '\n' ' ') || continue
+    rest=${peer#*:}
+    found=$(WITHIN="timeout 2" asked sentinel "${peer%%:*}" "${rest#*:}" sentinel get-master-addr-by-name sluice \
+      2> /dev/null | tr '\n' ' ') || continue
     case $found in *[0-9]\ ) echo "$found" && return ;; esac
   done
   first=${PEERS%% *} rest=${first#*:}
@@ -56,11 +66,22 @@ known_primary() {
 }
 
 # An empty password has a hash like any other, and would let in whoever sends none.
-for name in password replica-password sentinel-password; do
+for name in password replica-password sentinel-password operator-password; do
   [ -n "$(password "$name")" ] && continue
   echo "start.sh: $PASSWORDS/$name is missing or empty: write the password into it" >&2
   exit 2
 done
+
+if [ "$1" = ask ]; then
+  case ${2-} in
+    redis) port=$PORT ;;
+    sentinel) port=$SENTINEL_PORT ;;
+    *) echo "start.sh: ask whom? '${2-}' is neither redis nor sentinel" >&2 && exit 2 ;;
+  esac
+  shift 2
+  asked operator "$SELF" "$port" "$@"
+  exit
+fi
 
 # shellcheck disable=SC2046 # two words are meant
 set -- "$1" $(known_primary)

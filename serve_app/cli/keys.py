@@ -106,7 +106,7 @@ def end_of(expires_in: str | None, expires_at: datetime | None) -> str | None:
     if expires_in is not None and expires_at is not None:
         raise CliError("--expires-in and --expires-at say the same: leave one out")
     if expires_in is not None:
-        from policies.entities import parse_duration_ms
+        from policies.quantities import parse_duration_ms
 
         try:
             length_ms = parse_duration_ms(expires_in)

@@ -84,7 +84,7 @@ def _usage(
 
 
 def _row(window: dict[str, Any]) -> Sequence[str]:
-    from policies.entities import format_duration
+    from policies.quantities import format_duration
 
     mode = "" if window.get("enforced", True) else " (shadow)"
     frees = f"{window['reset_after_s']:g} s" if window["used"] else ""

@@ -76,7 +76,7 @@ def _dry_run(
 
 def show_dry_run(output: Output, name: str, found: Mapping[str, Any]) -> None:
     """The outcome for a person: in all, then the subjects that would have been denied most."""
-    from policies.entities import format_duration
+    from policies.quantities import format_duration
 
     window = format_duration(round(found["window_s"] * 1000))
     unit = found["unit"]

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from policies.entities import DURATION_FORMAT, Entity
+from policies.entities import Entity
+from policies.quantities import DURATION_FORMAT
 from tests.docs.blocks import in_way
 
 (DIAGRAM,) = [block.text for block in in_way("entities")]

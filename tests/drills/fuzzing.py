@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from loadtests.scenarios.kit.replies import read_error
 from policies import RateLimitPolicy
 from policies.catalogue import Catalogue
-from policies.entities import parse_duration_ms
 from policies.errors import CatalogueError
+from policies.quantities import parse_duration_ms
 from serve_app.config_file import read_serve_config
 from serve_app.errors import ConfigFileError
 from tests.deployments.ingress.conftest import secret

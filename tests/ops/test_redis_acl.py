@@ -94,9 +94,9 @@ async def replicas(guarded: GuardedRedis) -> AsyncIterator[list[Replica]]:
         await each.close()
 
 
-def granted() -> set[str]:
+def granted(user: str) -> set[str]:
     """The commands that the file grants."""
-    (line,) = [line for line in USERS.read_text().splitlines() if line.startswith("user sluice ")]
+    (line,) = [line for line in USERS.read_text().splitlines() if line.startswith(f"user {user} ")]
     return {word[1:] for word in line.split() if word.startswith("+")}
 
 
@@ -115,7 +115,7 @@ async def test_all_that_sluice_does_is_allowed_and_nothing_is_granted_in_vain(
     used = guarded.commands()
     if "script" in used:  # Redis 6.2 does not count by subcommand
         used.add("script|load")
-    assert granted() - used == set()
+    assert granted("sluice") - used == set()
     with guarded.sync() as looker:
         assert all(key.startswith(b"sluice:") for key in looker.scan_iter())
 
@@ -237,6 +237,25 @@ def test_nothing_else_is(shared: GuardedRedis, command: tuple[str, ...]) -> None
     assert any(said in words for said in ("permission", "user executing the script can't", "unknown command")), words
     with shared.sync() as looker:
         assert looker.get("other:key") == b"theirs"
+
+
+LOOKS = {"ping": ("PING",), "info": ("INFO",), "slowlog|get": ("SLOWLOG", "GET", "10"), "acl|log": ("ACL", "LOG")}
+
+
+def test_an_operator_looks_and_touches_nothing(guarded: GuardedRedis) -> None:
+    assert granted("operator") == set(LOOKS)  # test_redis_sentinels.py: the runbook needs them
+    with guarded.sync() as looker:
+        looker.set("sluice:key", "1")
+    with redis.Redis.from_url(guarded.url.replace("username=sluice", "username=operator")) as client:
+        for command in LOOKS.values():
+            client.execute_command(*command)
+        for other in (
+            *(("GET", "sluice:key"), ("SET", "sluice:key", "2"), ("DEL", "sluice:key"), ("SCAN", "0")),
+            *(("EVAL", "return 1", "0"), ("CONFIG", "GET", "*"), ("SLOWLOG", "RESET"), ("ACL", "LIST")),
+            *(("MONITOR",), ("CLIENT", "LIST"), ("SHUTDOWN",), ("PUBLISH", "any", "thing")),
+        ):
+            with pytest.raises(redis.ResponseError, match=r"(?i)no permission"):
+                client.execute_command(*other)
 
 
 @pytest.mark.parametrize("user", [None, "default"])

@@ -3,6 +3,7 @@ and a user for everybody; the primary is killed, and decisions go on."""
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,14 @@ from policies.errors import StoreError
 from tests.policies.certificates import Authority
 from tests.policies.redis_nodes import free_ports, until
 
-OPS = Path(__file__).parents[2] / "ops" / "redis"
-SECRETS = {"password": "for-sluice", "replica-password": "for-replicas", "sentinel-password": "for-sentinels"}
+ROOT = Path(__file__).parents[2]
+OPS, RUNBOOK = ROOT / "ops" / "redis", ROOT / "docs" / "runbook.md"
+SECRETS = {
+    "password": "for-sluice",
+    "replica-password": "for-replicas",
+    "sentinel-password": "for-sentinels",
+    "operator-password": "for-operators",
+}
 POLICY = RateLimitPolicy(name="burst", scope="TENANT", limit=1_000, window="10m")
 
 pytestmark = pytest.mark.skipif(
@@ -47,25 +54,39 @@ class Pods:
         return f"rediss+sentinel://{','.join(f'localhost:{sentinel}' for _, sentinel in self.ports)}/sluice"
 
     def run(self, what: str, pod: int) -> subprocess.Popen[bytes]:
+        environment = self._environment(what, pod)
+        for made in ("RUN", "DATA"):
+            Path(environment[made]).mkdir(exist_ok=True)
+        with (Path(environment["RUN"]) / "log").open("ab") as log:
+            return subprocess.Popen(["/bin/sh", OPS / "start.sh", what], env=environment, stdout=log, stderr=log)
+
+    def ask(self, what: str, pod: int, *command: str) -> str:
+        """What the operator is told, by the script in the pod."""
+        done = subprocess.run(
+            ["/bin/sh", OPS / "start.sh", "ask", what, *command],
+            env=self._environment(what, pod),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _environment(self, what: str, pod: int) -> dict[str, str]:
         port, sentinel_port = self.ports[pod]
-        run, data = self.folder / f"run-{pod}-{what}", self.folder / f"data-{pod}"
-        for made in (run, data):
-            made.mkdir(exist_ok=True)
-        environment = {
+        return {
             "PATH": os.environ["PATH"],
             "SELF": "localhost",
             "PEERS": " ".join(f"localhost:{one}:{other}" for one, other in self.ports),
             "CONFIG": str(OPS),
             "PASSWORDS": str(self.folder / "passwords"),
             "TLS": str(self.folder / "tls"),
-            "RUN": str(run),
-            "DATA": str(data),
+            "RUN": str(self.folder / f"run-{pod}-{what}"),
+            "DATA": str(self.folder / f"data-{pod}"),
             "PORT": str(port),
             "SENTINEL_PORT": str(sentinel_port),
             "DOWN_AFTER_MS": "1500",
         }
-        with (run / "log").open("ab") as log:
-            return subprocess.Popen(["/bin/sh", OPS / "start.sh", what], env=environment, stdout=log, stderr=log)
 
     def client(self, port: int, password: str) -> redis.Redis:
         """Of one of them, Redis or Sentinel."""
@@ -94,6 +115,17 @@ class Pods:
         for process in (*self.sentinels, *self.redises):
             process.kill()
             process.wait()
+
+
+def asked_by_the_runbook() -> list[tuple[str, str]]:
+    """Whom and what, by the tables under "Asking Redis"."""
+    section = RUNBOOK.read_text().partition("## Asking Redis")[2].partition("\n## ")[0]
+    tables = section.split("| question | asked of `")[1:]
+    return [
+        (table.partition("`")[0], command)
+        for table in tables
+        for command in re.findall(r"\| `([^`]+)` \|$", table, re.MULTILINE)
+    ]
 
 
 def _written(tmp_path: Path) -> Pods:
@@ -154,6 +186,18 @@ async def test_decisions_go_on_when_the_primary_is_killed(pods: Pods) -> None:
     assert await _decided(limiter) > after
     await limiter.close()
     await client.aclose()
+
+
+def test_an_operator_asks_all_that_the_runbook_says(pods: Pods) -> None:
+    told = {command: pods.ask(what, 0, *command.split()) for what, command in asked_by_the_runbook()}
+    refused = {command: text for command, text in told.items() if "NOPERM" in text or "ERR" in text}
+    assert not refused
+    assert "role:master" in told["INFO replication"]
+    assert told["SENTINEL GET-MASTER-ADDR-BY-NAME sluice"].split() == ["localhost", str(pods.ports[0][0])]
+    assert told["SENTINEL CKQUORUM sluice"].startswith("OK")
+    assert len(told["--latency"].split()) == 4  # shortest, longest, mean in milliseconds; how many
+    for what, command in (("redis", "GET sluice:x"), ("redis", "CONFIG GET *"), ("sentinel", "SENTINEL RESET *")):
+        assert "NOPERM" in pods.ask(what, 0, *command.split())
 
 
 @pytest.mark.parametrize("what", ["redis", "sentinel"])

@@ -12,8 +12,9 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from policies import Charge, Decision, Limiter, RateLimitPolicy
+from policies.breaker import FAILURES_TO_OPEN
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
-from policies.store import _Call
+from policies.lane import Call
 from tests.policies.redis_server import RedisServer, binaries
 from tests.policies.tcp_proxy import TcpProxy
 
@@ -139,14 +140,14 @@ async def test_a_caller_that_left_keeps_nothing(limiter: Limiter, own_server: Re
 async def test_a_caller_that_leaves_as_the_answer_arrives_keeps_nothing(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = _Call.finish
+    answer = Call.finish
 
-    def answer_and_leave(call: _Call, reply: Any) -> None:
+    def answer_and_leave(call: Call, reply: Any) -> None:
         answer(call, reply)
         task.cancel()  # before its turn comes to see the answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(_Call, "finish", answer_and_leave)
+        patched.setattr(Call, "finish", answer_and_leave)
         task = asyncio.create_task(limiter.acquire([Charge(DENY)]))
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -181,6 +182,21 @@ async def test_flushed_scripts_are_loaded_again(limiter: Limiter, client: Redis)
         decisions = await asyncio.gather(*(eventually(lambda: limiter.acquire([Charge(DENY)])) for _ in range(20)))
         assert all(decision.allowed for decision in decisions)
     assert (await limiter.peek([Charge(DENY)])).windows[0].used == 60
+
+
+async def test_who_is_told_that_redis_is_back_is_served(limiter: Limiter, own_server: RedisServer) -> None:
+    """`/readyz` asks so: a circuit that stayed open would refuse what then arrives together, all but one probe."""
+    own_server.kill()
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(StoreError):
+            await limiter.acquire([Charge(DENY)])
+    assert limiter.store.open_circuits == 1
+    with pytest.raises(StoreUnavailableError):
+        await limiter.ping()
+    assert limiter.store.open_circuits == 1
+    own_server.start()
+    await eventually(limiter.ping)
+    assert limiter.store.open_circuits == 0
 
 
 async def test_a_key_of_another_type_refuses_and_leaves_nothing(

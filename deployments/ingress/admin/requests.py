@@ -6,15 +6,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from policies.catalogue import Kind
 from policies.catalogue.whole import Lists
-from policies.entities import (
-    MAX_WINDOW_MS,
-    Entity,
-    Moment,
-    Name,
-    Role,
-    duration_schema,
-    parse_duration_ms,
-)
+from policies.entities import Entity, Moment, Name, Role
+from policies.quantities import MAX_WINDOW_MS, duration_schema, parse_duration_ms
 
 DEFAULT_OVERLAP_MS = 86_400_000
 """How long the old secret of a rotated key works where nothing is said: a day."""

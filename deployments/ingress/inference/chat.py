@@ -8,7 +8,7 @@ from starlette.types import Scope
 from deployments.ingress.errors import HttpError
 from deployments.ingress.inference.operation import Generation
 from deployments.ingress.inference.parsing import GenerationRequest, ReplyTokens, parse
-from policies.entities import WHOLE
+from policies.quantities import WHOLE
 
 
 class TextPart(BaseModel):

@@ -8,7 +8,7 @@ from starlette.types import Scope
 from deployments.ingress.inference.operation import Embedding
 from deployments.ingress.inference.parsing import ModelName, parse
 from deployments.ingress.inference.text import TEXTS_OR_TOKENS, texts_or_tokens
-from policies.entities import WHOLE
+from policies.quantities import WHOLE
 
 
 class EmbeddingRequest(BaseModel):

@@ -131,16 +131,18 @@ class Inference:
         most_output_tokens = operation.most_output_tokens(model)
         input_tokens = await state.counters.of(model.pool_name, operation.prompts)
         exchange.undoing, exchange.model = None, model.name
+        charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
+        asked_at = time.monotonic()
         try:
             with refusals():
-                charges = state.resolver.charges(identity, model, costs_of(input_tokens, most_output_tokens))
-                asked_at = time.monotonic()
                 decision = await state.limiter.acquire(charges)
                 took_s = time.monotonic() - asked_at
                 state.tally.decided(decision, took_s)
                 if exchange.trace is not None:
                     exchange.trace.passed("check", took_s, {"sluice.allowed": decision.allowed})
         except HttpError as error:
+            if exchange.trace is not None:
+                exchange.trace.passed("check", time.monotonic() - asked_at, {"error.type": error.code})
             raise _UnservedError(error, denied=True) from error
         recorder = state.feed.recorder
         if recorder.watched:

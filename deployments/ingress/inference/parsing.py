@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from deployments.ingress.errors import HttpError
-from policies.entities import WHOLE
+from policies.quantities import WHOLE
 
 MOST_CHOICES = 8
 """How many texts one request may ask for: it takes one slot, whatever their number."""

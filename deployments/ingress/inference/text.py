@@ -8,7 +8,7 @@ from starlette.types import Scope
 from deployments.ingress.errors import HttpError
 from deployments.ingress.inference.operation import Generation, Prompt
 from deployments.ingress.inference.parsing import MOST_CHOICES, GenerationRequest, ReplyTokens, parse
-from policies.entities import WHOLE
+from policies.quantities import WHOLE
 
 REPLY_TOKENS = 16
 """Longest text where the request says nothing, as OpenAI has it. Tokens."""

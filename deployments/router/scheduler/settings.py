@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from policies.entities import QOS_TIERS, DurationMs, Name
+from policies.entities import QOS_TIERS, Name
+from policies.quantities import DurationMs
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a pool's slots: 0.25 of 64 slots are 16."""

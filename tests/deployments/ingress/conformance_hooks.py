@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import strategies
 from schemathesis.openapi.checks import MissingHeaderNotRejected, RejectedPositiveData
 
-from policies.entities import DURATION_FORMAT, MAX_WINDOW_MS, MIN_WINDOW_MS, format_duration
+from policies.quantities import DURATION_FORMAT, MAX_WINDOW_MS, MIN_WINDOW_MS, format_duration
 
 RIGHTLY_REFUSED: tuple[tuple[type[Exception], str, str, str], ...] = (
     (RejectedPositiveData, "version_conflict", "", "a condition (If-Match, If-None-Match) that does not hold is a 412"),

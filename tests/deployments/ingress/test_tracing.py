@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from deployments.ingress.state import IngressState
+from deployments.models.engines.protocol import EngineFailureError
 from deployments.models.service import ModelService
 from deployments.tracing import TracingOptions, tracer_for
 from tests.deployments.ingress.conftest import LocalPools, secret, use
@@ -14,6 +15,9 @@ from tests.observability.receiver import Receiver, receiving
 
 CHAT = {"model": "small", "max_tokens": 5, "messages": [{"role": "user", "content": "the-secret-of-the-prompt"}]}
 CONCURRENT = {"name": "slots", "scope": "API_KEY", "unit": "concurrent_requests", "limit": 1}
+UNSET, ERROR = 0, 2
+"""Codes of a span's status, as OTLP has them."""
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
@@ -109,6 +113,45 @@ async def test_what_does_not_run_is_traced_as_far_as_it_came(
     assert [each.get("error.type") for each in told] == [
         *("model_unavailable", None, "rate_limit_exceeded", "invalid_api_key"),
     ]
+
+
+async def test_a_check_that_cannot_be_made_has_its_span(
+    client: httpx.AsyncClient, traced: IngressState, pools: LocalPools, receiver: Receiver
+) -> None:
+    use(traced, {**CONCURRENT, "unit": "output_tokens", "window": "1m"})  # 1, where 5 are asked for
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    assert (await client.post("/v1/chat/completions", json=CHAT, headers=headers)).status_code == 400
+    spans = await sent(traced, pools, receiver)
+    assert set(spans) == {"request", "check"}
+    ((_, check),), ((_, request),) = spans["check"], spans["request"]
+    assert attributes(check) == {"error.type": "request_exceeds_limit"}
+    assert check.parent_span_id == request.span_id
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("asked", "status", "code"), [({"logprobs": True}, 400, UNSET), ({}, 500, ERROR)])
+async def test_what_an_engine_refuses_is_no_error_of_its_span(
+    client: httpx.AsyncClient,
+    traced: IngressState,
+    pools: LocalPools,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    stream: bool,
+    asked: dict[str, Any],
+    status: int,
+    code: int,
+) -> None:
+    if code == ERROR:
+
+        def fails(*_: Any) -> None:
+            raise EngineFailureError("it does not work")
+
+        monkeypatch.setattr(pools.services["small"]._engine, "generate", fails)
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    reply = await client.post("/v1/chat/completions", json={**CHAT, **asked, "stream": stream}, headers=headers)
+    assert reply.status_code == status
+    spans = await sent(traced, pools, receiver)
+    assert [span.status.code for _, span in spans["engine"]] == [code]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Counted values as series: buckets as Prometheus has them, and no more names than may be."""
 
 import pytest
+from pydantic import ValidationError
 
 from deployments.metrics.definitions import CHECK, OTHER, QUEUE, QUEUE_WAIT
 from deployments.metrics.readings import Names, Reading, histogram, reading, times
+from policies import RateLimitPolicy
 from policies.counts import EDGES_S, Times
 
 
@@ -57,3 +59,9 @@ def test_labels_are_complete() -> None:
 def test_names_beyond_the_most_are_one() -> None:
     names = Names(2)
     assert [names.of(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
+
+
+def test_nothing_can_have_the_name_of_what_is_counted_together() -> None:
+    """A policy of that name would raise the alert that there are too many names."""
+    with pytest.raises(ValidationError, match="name"):
+        RateLimitPolicy(name=OTHER, scope="GLOBAL", limit=1, window="1s")

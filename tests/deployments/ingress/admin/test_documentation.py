@@ -8,7 +8,7 @@ import pytest
 from deployments.ingress.admin.requests import REQUESTS
 from deployments.ingress.admin.views import PAGES, VIEWS
 from policies.catalogue import Kind
-from policies.entities import format_duration, parse_duration_ms
+from policies.quantities import format_duration, parse_duration_ms
 from tests.deployments.ingress.admin.conftest import ok
 
 OPERATIONS = {

@@ -19,12 +19,9 @@ import asyncio
 import hashlib
 import http.client
 import json
-import os
 import random
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -32,9 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from loadtests.sluice_up import end, started
 
-ROOT = Path(__file__).parent.parent
 SLOTS = 64
 FIRST_TOKEN_S, INTER_TOKEN_S, TOKENS = 0.8, 0.1, 23
 """The engine's pace, and the mean length of a reply of batch. Lengths vary, from few tokens to almost twice the mean:
@@ -275,24 +271,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "config.yaml").write_text(yaml.safe_dump(configuration(options.port, folder)))
-        log = folder / "log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [Path(sys.executable).with_name("sluice"), "up", str(folder / "config.yaml")],
-                cwd=ROOT,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=dict(os.environ),
-            )
+        process = started(configuration(options.port, folder), folder)
         try:
-            _wait_until_ready(options.port, process, log)
+            _wait_until_ready(options.port, process, folder / "log")
             uncontended(options.port, options.rounds, 60)
             asyncio.run(premium_and_batch(options.port, options.seconds))
             asyncio.run(equal_tenants(options.port, options.seconds))
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+            end(process)
 
 
 if __name__ == "__main__":

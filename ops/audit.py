@@ -2,16 +2,19 @@
 
     python -m ops.audit
 
-Three questions: has a locked version of a Python package been withdrawn (pip asks the package index), are there known
-vulnerabilities in Python packages (pip-audit), and in the page's (npm audit). The last two need public services of
-vulnerabilities. A question that cannot be asked is told as such, and is no pass: the end is 0 where all were answered
-with nothing, 1 where something was found, 3 where nothing was found and not all could be asked.
+Three kinds of questions: has a locked version of a Python package been withdrawn (pip asks the package index, and
+takes each file, which is why that is asked of `runtime.lock` alone: `gpu.lock` has gigabytes more), are there known
+vulnerabilities in Python packages (pip-audit; of both images, and of what the extras and the tools are tested with),
+and in the page's (npm audit). The last two need public services of vulnerabilities. A question that cannot be asked
+is told as such, and is no pass: the end is 0 where all were answered with nothing, 1 where something was found, 3
+where nothing was found and not all could be asked.
 """
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -37,11 +40,11 @@ def withdrawn() -> list[str]:
     return [line for line in done.stderr.splitlines() if "yanked" in line]
 
 
-def python() -> list[str]:
+def python(lock: str) -> list[str]:
     """Known vulnerabilities of Python packages."""
     done = _run(
         *(sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes", "--format", "json"),
-        *("--progress-spinner", "off", "-r", "requirements/runtime.lock"),
+        *("--progress-spinner", "off", "-r", f"requirements/{lock}"),
     )
     try:
         packages = json.loads(done.stdout)["dependencies"]
@@ -69,7 +72,10 @@ def page() -> list[str]:
 
 QUESTIONS: dict[str, Callable[[], list[str]]] = {
     "withdrawn versions of Python packages": withdrawn,
-    "known vulnerabilities of Python packages": python,
+    **{
+        f"known vulnerabilities of Python packages, {lock}": partial(python, lock)
+        for lock in ("runtime.lock", "gpu.lock", "dev.lock")
+    },
     "known vulnerabilities of the page's packages": page,
 }
 

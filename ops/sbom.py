@@ -1,6 +1,6 @@
 """`make sbom`: what Sluice is made of, as CycloneDX, from the lock files alone.
 
-    python -m ops.sbom FOLDER      FOLDER/python.cdx.json, FOLDER/page.cdx.json
+    python -m ops.sbom FOLDER      FOLDER/python.cdx.json, FOLDER/python-gpu.cdx.json, FOLDER/page.cdx.json
 
 The same lock files give the same bytes: what the tools put in of the moment (a serial number, the time) is taken out.
 Python's is made by cyclonedx-py, the page's by npm; what only develops or tests it is not in them.
@@ -10,16 +10,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
 
-def python() -> dict[str, Any]:
-    """What the application runs with."""
+def python(lock: str) -> dict[str, Any]:
+    """What an image is made from: `runtime.lock`, or `gpu.lock`, which has all of that too."""
     command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"]
-    return _output([*command, "--spec-version", "1.5", "requirements/runtime.lock"])
+    return _output([*command, "--spec-version", "1.5", f"requirements/{lock}"])
 
 
 def page() -> dict[str, Any]:
@@ -38,11 +39,15 @@ def steady(bom: dict[str, Any]) -> str:
     return json.dumps(kept, indent=2, sort_keys=True) + "\n"
 
 
-PARTS: dict[str, Callable[[], dict[str, Any]]] = {"python.cdx.json": python, "page.cdx.json": page}
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "python.cdx.json": partial(python, "runtime.lock"),
+    "python-gpu.cdx.json": partial(python, "gpu.lock"),
+    "page.cdx.json": page,
+}
 
 
 def main(folder: Path) -> None:
-    """Writes both."""
+    """Writes all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PARTS.items():
         bom = make()

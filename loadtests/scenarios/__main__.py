@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from loadtests.scenarios.kit.server import ROOT, server
+from loadtests.scenarios.kit.server import server
 from loadtests.scenarios.kit.tenants import ServerError, require_loopback
+from loadtests.sluice_up import ROOT
 from serve_app.processes import dies_with_parent
 
 FOLDER = Path(__file__).parent

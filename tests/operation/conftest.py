@@ -1,7 +1,6 @@
 """`sluice up` with two ingress replicas, as it runs where somebody depends on it."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.integration.conftest import ROOT, end_outright, free_port
+from loadtests.sluice_up import free_port, started
+from tests.integration.conftest import ROOT, end_outright
 
 START_S = 150
 
@@ -52,9 +52,7 @@ def _configuration(port: int, state_dir: Path) -> dict[str, Any]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder, port = tmp_path_factory.mktemp("operation"), free_port()
     service = Service(f"http://127.0.0.1:{port}", _configuration(port, folder / "state"), folder)
-    command = [Path(sys.executable).with_name("sluice"), "up", service.written(service.config, "first.yaml")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    process = started(service.config, folder)
     try:
         _until_ready(service, process)
         yield service

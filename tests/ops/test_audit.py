@@ -3,11 +3,16 @@
 import json
 import subprocess
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops import audit
+from ops import audit, sbom
+
+TOOLS = {"requirements/installer.lock", "requirements/build.lock"}
+"""What makes an image and is not in it."""
 
 KNOWN = {"name": "one", "version": "1.0", "vulns": [{"id": "PYSEC-1"}]}
 CLEAN = {"name": "two", "version": "2.0", "vulns": []}
@@ -32,9 +37,27 @@ def test_what_is_found_is_told_and_a_silence_is_no_pass(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(audit, "_run", _saying("" if packages is None else json.dumps({"dependencies": packages})))
-    monkeypatch.setattr(audit, "QUESTIONS", {"packages": audit.python})
+    monkeypatch.setattr(audit, "QUESTIONS", {"packages": partial(audit.python, "runtime.lock")})
     assert audit.main() == end
     assert told in capsys.readouterr().out
+
+
+def test_the_locks_of_every_image_are_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And told of by `make sbom`."""
+    asked: list[str] = []
+
+    def run(*command: str) -> "subprocess.CompletedProcess[str]":
+        asked.extend(command)
+        return _saying("")(*command)
+
+    monkeypatch.setattr(audit, "_run", run)
+    assert audit.main() == audit.UNANSWERED
+    image = (Path(audit.ROOT) / "ops" / "container" / "Containerfile").read_text()
+    locks = {f"requirements/{lock}" for lock in ("runtime.lock", "gpu.lock")}
+    assert locks == {word for word in image.split() if word.endswith(".lock")} - TOOLS
+    assert locks <= set(asked)
+    told = {part.args[0] for part in sbom.PARTS.values() if isinstance(part, partial)}
+    assert locks == {f"requirements/{lock}" for lock in told}
 
 
 def _saying(stdout: str) -> "Callable[..., subprocess.CompletedProcess[str]]":

@@ -4,25 +4,20 @@ Its own is `sluice up` with the scenarios' serve_config.yaml, on a free port, wi
 goes with it. It ends with us, however we end.
 """
 
-import random
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import yaml
 
 from loadtests.scenarios.kit.tenants import ServerError
-from serve_app.processes import dies_with_parent
+from loadtests.sluice_up import end, free_port, started
 
 CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
-ROOT = Path(__file__).parents[3]
 USUAL = "http://127.0.0.1:8000"
 """Where `make run` listens."""
 
@@ -32,7 +27,6 @@ OWN = "own"
 START_S = 240.0
 """A start takes 30 to 50 s on two idle cores."""
 
-STOP_S = 40.0
 ENOUGH_LOG = 3_000
 
 
@@ -59,15 +53,6 @@ def is_ready(host: str) -> bool:
         return False
 
 
-def free_port() -> int:
-    """One that stays free until a start has come to it: the system gives others to whoever connects meanwhile."""
-    while True:
-        port = random.randrange(23_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 @contextmanager
 def _own() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="sluice-load-") as name:
@@ -75,24 +60,13 @@ def _own() -> Iterator[str]:
         config = yaml.safe_load(CONFIG.read_text())
         config["http_options"]["port"] = port
         config["applications"][0]["args"]["state_dir"] = str(folder / "state")
-        path, log = folder / "serve_config.yaml", folder / "log"
-        path.write_text(yaml.safe_dump(config))
         print(f"starting a server for the load test on port {port} (half a minute)", flush=True)
-        with log.open("wb") as out:
-            command = [str(Path(sys.executable).with_name("sluice")), "up", str(path)]
-            process = subprocess.Popen(
-                dies_with_parent(command, signal.SIGINT),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                process_group=0,  # Ctrl-C comes to us alone: first the load ends, then the server
-            )
+        process = started(config, folder)
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+            _wait_until_ready(f"http://127.0.0.1:{port}", process, folder / "log")
             yield f"http://127.0.0.1:{port}"
         finally:
-            _end(process)
+            end(process)
 
 
 def _wait_until_ready(host: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -101,14 +75,3 @@ def _wait_until_ready(host: str, process: "subprocess.Popen[bytes]", log: Path) 
         if process.poll() is not None or time.monotonic() > give_up:
             raise ServerError(f"the server did not start:\n{log.read_text()[-ENOUGH_LOG:]}")
         time.sleep(0.5)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """In order; `sluice up` ends all that it started. What does not is ended by force."""
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

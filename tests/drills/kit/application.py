@@ -3,7 +3,6 @@ model, and Redis elsewhere."""
 
 import copy
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,10 +17,10 @@ import psutil
 import yaml
 
 from deployments.ingress.authentication import sha256_of
+from loadtests.sluice_up import free_port, started
 from policies import RateLimitPolicy
-from serve_app.processes import dies_with_parent
 from serve_app.serve_status import dashboard_port
-from tests.integration.conftest import ROOT, end_outright, free_port
+from tests.integration.conftest import ROOT, end_outright
 
 START_S = 240.0
 KEYS = {name: f"sk-{name}-{'d' * 24}" for name in ("limited", "roomy", "admin")}
@@ -175,18 +174,7 @@ def application(redis_url: str) -> Iterator[Application]:
     with tempfile.TemporaryDirectory(prefix="sluice-drills-") as name:
         folder, port = Path(name), free_port()
         config = configuration(redis_url, port, folder / "state")
-        path = folder / "serve_config.yaml"
-        path.write_text(yaml.safe_dump(config))
-        command = [str(Path(sys.executable).with_name("sluice")), "up", str(path)]
-        with (folder / "log").open("wb") as out:
-            process = subprocess.Popen(
-                dies_with_parent(command, signal.SIGINT),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = started(config, folder)
         running = Application(f"http://127.0.0.1:{port}", config, folder, process)
         try:
             _until_ready(running)

@@ -121,7 +121,7 @@ $(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
 	@touch $(LITELLM_INSTALLED)
 
 ARGUMENTS ?=
-bench: $(INSTALLED) ## measure everything that has a target (three quarters of an hour; wrk must be there; ARGUMENTS=--quick tries it)
+bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
 	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)

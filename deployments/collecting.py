@@ -2,7 +2,7 @@
 
 Reference counts free nearly all of it at once; the collector is there for what refers to itself. By Python's own
 thresholds it walks over everything that is alive whenever that has grown by a quarter, while nothing else runs: with
-3,000 streams open for 0.7 s each time, which is longer than a check of the limits may take. So it looks less often here.
+3,000 streams open for 0.7 s each time, which is longer than a check of limits may take. So it looks less often here.
 What refers to itself waits longer for it: at most 4 million objects, some hundred MB, and usually some thousands.
 """
 

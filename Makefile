@@ -121,7 +121,7 @@ $(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
 	@touch $(LITELLM_INSTALLED)
 
 ARGUMENTS ?=
-bench: $(INSTALLED) ## measure everything that has a target (three quarters of an hour; wrk must be there; ARGUMENTS=--quick tries it)
+bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
 	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)
@@ -151,9 +151,8 @@ load: $(INSTALLED) ## a load test: SCENARIO=edge_burst, without it a list; HOST=
 soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
 	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-drills: $(INSTALLED) ## break it on purpose, under load (many minutes; ONLY='redis-kill router' for some): docs/drills.md
+drills: $(INSTALLED) ## break it on purpose, under load (a quarter of an hour; ONLY='redis-kill router' for some): docs/drills.md
 	@$(BIN)/python -W ignore -m tests.drills $(ONLY)
-	@$(if $(ONLY),,$(BIN)/python -m pytest -q -s tests/drills/several_nodes.py)
 
 simulate: $(INSTALLED) ## a day of bursty traffic under the real scheduler, in simulated time (a minute or two)
 	@$(BIN)/python -m loadtests.simulation

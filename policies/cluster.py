@@ -18,8 +18,9 @@ from redis.exceptions import AskError, MovedError, RedisClusterException, RedisE
 
 from policies.counts import LimiterCounts
 from policies.errors import StoreTimeoutError, StoreUnavailableError
+from policies.lane import RedirectedError, Reply
 from policies.scripts import Script
-from policies.store import RedirectedError, RedisStore, Reply
+from policies.store import RedisStore
 
 MOST_REDIRECTIONS = 16
 """How often one call is sent elsewhere before it is given up; its deadline usually comes first."""

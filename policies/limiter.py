@@ -25,10 +25,11 @@ from policies.degraded import Degraded
 from policies.entities import MAX_COST, Unit
 from policies.errors import CostExceedsLimitError, InvalidChargeError, StoreError
 from policies.groups import Groups
+from policies.lane import Reply
 from policies.places import LEASE, Place, Places, keys_of, window_of, wire
 from policies.scripts import ACQUIRE, RENEW, SETTLE
 from policies.shards import Shards
-from policies.store import RedisStore, Reply
+from policies.store import RedisStore
 
 DEADLINE_S = 0.05
 """How long a check may take where the caller names nothing else."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from policies.decision import Actual, Charge, Decision
 from policies.entities import MAX_COST, RateLimitPolicy, Unit
 from policies.errors import InvalidChargeError, StoreError, UnknownDecisionError
+from policies.lane import Reply
 from policies.limiter import Limiter
 from policies.places import wire
 from policies.scripts import RECALL, REMEMBER
 from policies.settlement import Settlement
-from policies.store import Reply
 
 SHORTEST_MS, LONGEST_MS = 600_000, 3_600_000
 """How long a decision is kept while nobody settles it: for as long as its longest window, within these bounds. Renewing

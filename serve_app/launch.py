@@ -155,7 +155,7 @@ class Launcher:
         )
         self._environment = environment(self._caller_environment, self._runtime_dir, self._plan.http_port)
         if haproxy.VARIABLE not in self._environment:
-            self._environment[haproxy.VARIABLE] = str(haproxy.write_haproxy(self._runtime_dir))
+            self._environment = {**haproxy.environment(self._runtime_dir), **self._environment}
 
     def _require_redis_free(self) -> None:
         path = self._state_dir / "redis" / "lock"

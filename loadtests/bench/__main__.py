@@ -1,6 +1,6 @@
 """`make bench`: every part, one after the other, then the page.
 
-    python -m loadtests.bench                       # all of it: about three quarters of an hour
+    python -m loadtests.bench                       # all of it: about half an hour
     python -m loadtests.bench --quick               # each part briefly, to see that it runs; keeps nothing
     python -m loadtests.bench --only limiter,chain
 

@@ -34,9 +34,9 @@ AGAIN_S = 0.2
 
 CANCEL_AGAIN_S = 0.05
 
-LOOK_UPS = 32
-"""How many keys are looked up at the same time. Each takes a connection, and the driver has 100: a replica that starts
-into full traffic would run out of them."""
+LOOK_UPS = 8
+"""How many keys are looked up at the same time. Each takes a connection, and the driver keeps those for good: this is
+by how many connections to Redis a flood of keys can make a replica grow. One look-up is a round trip."""
 
 LOOK_UP_WAIT_S = 2.0
 """How long a look-up waits for its turn: a Redis that hangs must not make a queue without end."""

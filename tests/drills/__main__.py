@@ -1,6 +1,6 @@
 """`make drills`, or `python -m tests.drills [NAME…]` for some of them. Exit status 1 if one failed.
 
-Drills of one application follow one another over it. Only a whole run is written into docs/drills.md.
+Drills of one application follow one another over it. A whole run is written into docs/drills.md.
 """
 
 import argparse
@@ -8,22 +8,26 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Awaitable
 from contextlib import ExitStack
 
-from tests.drills import alone, clients, deploys, processes, sentinel, store
+from tests.drills import alone, clients, deploys, idle, processes, sentinel, several_nodes, store
 from tests.drills.kit import report
 from tests.drills.kit.application import Application, application
 from tests.drills.kit.drill import Drill, Result
 from tests.drills.kit.redis import DrilledRedis
 from tests.drills.kit.scene import prepared
 
-SHARED = (*store.DRILLS, *clients.DRILLS, *processes.DRILLS, *deploys.DRILLS)
+SHARED = (*store.DRILLS, *clients.DRILLS, *idle.DRILLS, *processes.DRILLS, *deploys.DRILLS)
 """Over one application, those last that replace most of it."""
+
+ALONE = {**alone.DRILLS, **sentinel.DRILLS, **several_nodes.DRILLS}
+"""Each starts what it needs."""
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
-    names = [drill.name for drill in SHARED] + [*alone.DRILLS, *sentinel.DRILLS]
+    names = [drill.name for drill in SHARED] + [*ALONE]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all where left out")
     wanted = set(parser.parse_args().names) or set(names)
     if unknown := wanted - set(names):
@@ -33,18 +37,17 @@ async def main() -> int:
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # what was made is removed all the same
     began, results = time.monotonic(), []
-    for name, run in {**alone.DRILLS, **sentinel.DRILLS}.items():
+    for name, run in ALONE.items():
         if name in wanted:
             print(f"==> {name}", flush=True)
-            results.append(_told(await run()))
+            results.append(await _timed(run()))
     results = [*await _shared([drill for drill in SHARED if drill.name in wanted]), *results]
 
     took_s = time.monotonic() - began
     print(f"\n{report.table(results)}\n\nkept in {report.keep(results, took_s)}")
-    failed = any(result.problems for result in results)
-    if wanted == set(names) and not failed:
+    if wanted == set(names):
         report.publish(results, took_s)
-    return int(failed)
+    return int(any(result.problems for result in results))
 
 
 async def _shared(drills: list[Drill]) -> list[Result]:
@@ -58,18 +61,20 @@ async def _shared(drills: list[Drill]) -> list[Result]:
 
         async def start(url: str) -> Application:
             print("==> starting an application (a minute)", flush=True)
-            # In a thread, because the proxy before Redis lives in this one; it goes on after that, as `sluice up` must.
-            running = application(url)
-            return await asyncio.to_thread(stack.enter_context, running)
+            # In a thread of a pool: `sluice up` ends with the thread that started it.
+            return await asyncio.to_thread(stack.enter_context, application(url))
 
         async with prepared(start, redis) as scene:
             for drill in drills:
                 print(f"==> {drill.name}: {drill.fault}", flush=True)
-                results.append(_told(await scene.play(drill)))
+                results.append(await _timed(scene.play(drill)))
     return results
 
 
-def _told(result: Result) -> Result:
+async def _timed(drill: Awaitable[Result]) -> Result:
+    began = time.monotonic()
+    result = await drill
+    result.took_s = time.monotonic() - began
     print(report.table([result]).splitlines()[-1], flush=True)
     return result
 

@@ -1,11 +1,10 @@
-"""What clients do: keys that nobody knows, streams left idle by the thousand, readers that do not read, bodies that are
+"""What clients do: keys that nobody knows, readers that do not read, bodies that are
 huge or deep, connections that say half of what they came for."""
 
 import asyncio
 import contextlib
 import json
 import multiprocessing
-import resource
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -22,23 +21,17 @@ UNKNOWN, UNKNOWN_AT_ONCE = 2_000, 16
 SHUT_OUT = "429 too_many_failed_authentications"
 """What an address is told that sent too many keys that nobody has."""
 
-IDLE, IDLE_AT_ONCE = 10_000, 64
-IDLE_OPEN_S = 300.0
-"""At most so long streams are opened, however many there are by then."""
-IDLE_FAULT = f"idle streaming clients, {IDLE:,} or as many as open in {IDLE_OPEN_S:.0f} s, who then leave at once"
-
 SLOW_READERS, HALF_OPEN = 100, 300
 DEEP = 100_000
 HUGE_BYTES = 64 << 20
 
 
 async def _unknown_keys(scene: Scene) -> None:
-    """Each with an id of its own. Asked by a process of its own: the proxy before Redis lives in this one's loop, and
-    would be late."""
+    """Each with an id of its own. Asked by a process of its own: the load lives in this one's loop."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
         began = time.monotonic()
         seen, problems = await asyncio.get_running_loop().run_in_executor(apart, flood, scene.app.url, UNKNOWN)
-    scene.notes.append(f"{UNKNOWN} keys at {UNKNOWN / (time.monotonic() - began):.0f}/s: {_told(seen)}")
+    scene.notes.append(f"{UNKNOWN} keys at {UNKNOWN / (time.monotonic() - began):.0f}/s: {told(seen)}")
     scene.problems += problems
     scene.problems += [
         f"an unknown key was told {what}" for what in seen if what not in ("401 invalid_api_key", SHUT_OUT)
@@ -54,7 +47,7 @@ def flood(url: str, requests: int) -> tuple[Counter[str], list[str]]:
     async def ask_on(http: httpx.AsyncClient) -> None:
         for number in numbers:
             headers = {"authorization": f"Bearer sk-nobody{number}-{'x' * 24}"}
-            reply = await http.post("/v1/chat/completions", json=_chat("quick"), headers=headers)
+            reply = await http.post("/v1/chat/completions", json=chat("quick"), headers=headers)
             what, problem = judge(reply)
             seen[what] += 1
             # The reader of replies knows the codes that valid keys are told; times to wait it has read before.
@@ -70,11 +63,11 @@ def flood(url: str, requests: int) -> tuple[Counter[str], list[str]]:
     return seen, sorted(problems)
 
 
-def _chat(model: str, **more: object) -> dict[str, object]:
+def chat(model: str, **more: object) -> dict[str, object]:
     return {"model": model, "messages": [{"role": "user", "content": "hello"}], **more}
 
 
-def _request(scene: Scene, body: bytes, tenant: str = "roomy", length: int | None = None) -> bytes:
+def request(scene: Scene, body: bytes, tenant: str = "roomy", length: int | None = None) -> bytes:
     address = urlsplit(scene.app.url)
     lines = [
         "POST /v1/chat/completions HTTP/1.1",
@@ -93,60 +86,9 @@ async def _connect(scene: Scene) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return await asyncio.open_connection(address.hostname, address.port)
 
 
-async def _idle_streams(scene: Scene) -> None:
-    """Streams that tell their first token and then nothing for long; all closed at once at the end."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    body = _request(scene, json.dumps(_chat("long", stream=True)).encode())
-    numbers, open_streams, refused = iter(range(min(IDLE, hard - 500))), [], Counter[str]()
-    began = time.monotonic()
-
-    async def opening() -> None:
-        for _ in numbers:
-            if time.monotonic() - began > IDLE_OPEN_S:
-                return
-            try:
-                reader, writer = await _connect(scene)
-                writer.write(body)
-                status = (await asyncio.wait_for(reader.readline(), 20)).split()[1].decode()
-                await asyncio.wait_for(reader.readuntil(b"data: "), 20)
-            except (OSError, TimeoutError, IndexError, asyncio.IncompleteReadError) as error:
-                refused[type(error).__name__] += 1
-                continue
-            if status == "200":
-                open_streams.append(writer)
-            else:
-                refused[status] += 1
-
-    try:
-        await asyncio.gather(*(opening() for _ in range(IDLE_AT_ONCE)))
-        took_s = time.monotonic() - began
-        files = [process.num_fds() for process in scene.app.processes(INGRESS)]
-        memory = [process.memory_info().rss >> 20 for process in scene.app.processes(INGRESS)]
-        scene.notes.append(
-            f"{len(open_streams)} idle streams open after {took_s:.0f} s (files: {hard} at most for a process; "
-            f"{max(files)} in an ingress of {max(memory)} MiB); refused: {_told(refused) or 'none'}"
-        )
-        assert len(open_streams) >= 500, "so few are nothing to judge by"
-        scene.load.begin()  # others are served meanwhile
-        await asyncio.sleep(4)
-        await scene.load.pause()
-        meanwhile = scene.load.seen()
-        scene.notes.append(f"others meanwhile: {_told(meanwhile)}")
-        scene.problems += [
-            f"others saw {what} beside idle streams"
-            for what in meanwhile
-            if what not in ("200", "429 rate_limit_exceeded")
-        ]
-    finally:
-        for writer in open_streams:
-            writer.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 async def _slow_readers(scene: Scene) -> None:
     """Streams of which nothing is read for seconds; then all is, and whole."""
-    body = _request(scene, json.dumps(_chat("quick", stream=True, max_tokens=8)).encode())
+    body = request(scene, json.dumps(chat("quick", stream=True, max_tokens=8)).encode())
 
     async def read() -> bool:
         reader, writer = await _connect(scene)
@@ -198,7 +140,7 @@ async def _bodies(scene: Scene) -> None:
 
 async def _half_open(scene: Scene) -> None:
     """Half a head, and half a body, and then silence."""
-    whole = _request(scene, b'{"model"', length=500)
+    whole = request(scene, b'{"model"', length=500)
     writers = []
     for number in range(HALF_OPEN):
         _, writer = await _connect(scene)
@@ -211,7 +153,7 @@ async def _half_open(scene: Scene) -> None:
     scene.notes.append(f"{HALF_OPEN} connections")
 
 
-def _told(seen: Counter[str]) -> str:
+def told(seen: Counter[str]) -> str:
     return ", ".join(f"{count} x {what}" for what, count in seen.most_common())
 
 
@@ -220,5 +162,4 @@ DRILLS = [
     Drill("slow-readers", f"{SLOW_READERS} streams that are not read for 4 s", _slow_readers),
     Drill("bodies", "bodies of 64 MiB, 100,000 levels deep, and no JSON", _bodies),
     Drill("half-open", f"{HALF_OPEN} connections with half a head or half a body, then silence", _half_open),
-    Drill("idle-streams", IDLE_FAULT, _idle_streams, loaded=False),
 ]

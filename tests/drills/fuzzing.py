@@ -1,6 +1,7 @@
 """Input that nobody would write, by Hypothesis: a parser either takes it or raises the error that it documents, and the
 ingress answers with a status of the contract, in OpenAI's shape. Never a traceback, never a 500."""
 
+import copy
 import json
 import random
 import tempfile
@@ -133,17 +134,17 @@ def _catalogues() -> None:
 
 def _configuration_files() -> None:
     """The default one, with one value in it replaced by something else."""
-    whole = (ROOT / "serve_config.yaml").read_text()
+    whole = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "serve_config.yaml"
 
         @given(st.randoms(use_true_random=False), JSON)
         def takes(chance: random.Random, value: Any) -> None:
-            data = yaml.safe_load(whole)
+            data = copy.deepcopy(whole)
             at, key = chance.choice(_places(data))
             at[key] = value
-            path.write_text(yaml.safe_dump(data))
+            path.write_text(yaml.dump(data, Dumper=yaml.CSafeDumper))
             try:
                 read_serve_config(path)
             except ConfigFileError as error:

@@ -20,7 +20,7 @@ from deployments.router.deployment import ModelRouter
 
 NODES = 3
 SLOTS = 4
-LIMIT, WINDOW = 20, "1s"
+LIMIT, WINDOW = 20, "2s"
 SECRET = f"sk-nodes-{'s' * 24}"
 
 

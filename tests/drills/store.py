@@ -35,10 +35,10 @@ async def _frozen(scene: Scene) -> None:
 async def _slow(scene: Scene) -> None:
     try:
         for delay_s in (SLOW_S, TOO_SLOW_S):
-            scene.proxy.delay_s = delay_s
+            await asyncio.to_thread(scene.proxy.delay, delay_s)
             await asyncio.sleep(BROKEN_S)
     finally:
-        scene.proxy.delay_s = 0.0
+        await asyncio.to_thread(scene.proxy.delay, 0.0)
 
 
 async def _full_disk(scene: Scene) -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from policies import Charge, Decision, Limiter, RateLimitPolicy, store
+from policies import Charge, Decision, Limiter, RateLimitPolicy, lane
 from tests.policies.conftest import Clock
 from tests.policies.redis_server import RedisServer
 
@@ -72,7 +72,7 @@ class Shadow:
 async def big(newest_server: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Limiter]:
     random.seed(7)
     # A pause of the machine that runs the tests is none of Redis.
-    monkeypatch.setattr(store, "ABANDON_S", 20)
+    monkeypatch.setattr(lane, "ABANDON_S", 20)
     redis = Redis(unix_socket_path=newest_server.socket)
     made = Limiter(redis, deadline_s=20, steered_clock=clock)
     yield made

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from policies import Charge, Decision, Limiter, RateLimitPolicy
 from policies.breaker import FAILURES_TO_OPEN
 from policies.errors import StoreError, StoreRefusedError, StoreTimeoutError, StoreUnavailableError
-from policies.store import _Call
+from policies.lane import Call
 from tests.policies.redis_server import RedisServer, binaries
 from tests.policies.tcp_proxy import TcpProxy
 
@@ -140,14 +140,14 @@ async def test_a_caller_that_left_keeps_nothing(limiter: Limiter, own_server: Re
 async def test_a_caller_that_leaves_as_the_answer_arrives_keeps_nothing(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = _Call.finish
+    answer = Call.finish
 
-    def answer_and_leave(call: _Call, reply: Any) -> None:
+    def answer_and_leave(call: Call, reply: Any) -> None:
         answer(call, reply)
         task.cancel()  # before its turn comes to see the answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(_Call, "finish", answer_and_leave)
+        patched.setattr(Call, "finish", answer_and_leave)
         task = asyncio.create_task(limiter.acquire([Charge(DENY)]))
         with pytest.raises(asyncio.CancelledError):
             await task

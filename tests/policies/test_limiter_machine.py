@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis.asyncio import Redis, RedisCluster
 
-from policies import Charge, Decision, Limiter, RateLimitPolicy, store
+from policies import Charge, Decision, Limiter, RateLimitPolicy, lane
 from policies.entities import Mode
 from tests.policies.conftest import Clock
 from tests.policies.redis_server import RedisServer
@@ -194,7 +194,7 @@ def run_machine(
     machine.steps = 0
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
         # A pause of the machine that runs the tests is none of Redis: only what takes as long as a deadline fails.
-        patch.setattr(store, "ABANDON_S", DEADLINE_S)
+        patch.setattr(lane, "ABANDON_S", DEADLINE_S)
         machine.runner = runner
         machine.redis = connect()
         run_state_machine_as_test(

@@ -30,8 +30,8 @@ MEASURED = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of a second each; keeps nothing")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contestant is measured")
-    parser.add_argument("--seconds", type=float, default=2, help="of each measurement; whole ones")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each contestant is measured")
+    parser.add_argument("--seconds", type=float, default=1, help="of each measurement; whole ones")
     parser.add_argument(
         "--only", default="", help=f"cases, with commas: {', '.join(each.name for each in cases.CASES)}"
     )

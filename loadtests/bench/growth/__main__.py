@@ -1,6 +1,6 @@
 """Measures what grows: results go to loadtests/results/growth.json, docs/benchmarks.md, its plot, and docs/scaling.md.
 
-    python -m loadtests.bench.growth                      # ten minutes; part of `make bench`
+    python -m loadtests.bench.growth                      # a quarter of an hour; part of `make bench`
     python -m loadtests.bench.growth --quick --only shards,router   # parts, briefly; keeps nothing
     python -m loadtests.bench.growth.scaling              # docs/scaling.md again, of what is kept
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import hiredis
 from redis import Redis as BlockingRedis
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 
 from loadtests.bench.growth.limiter_level import POLICIES, charges
-from loadtests.bench.limiter.logs import Recorder
+from loadtests.bench.limiter.logs import command_of
 from loadtests.bench.report.spreads import spreads
-from policies import Charge, Limiter
+from policies import Charge
 from policies.entities import Unit
 
 WINDOW_MS = 1_000
@@ -49,16 +49,9 @@ class Cost:
 
 async def recorded(port: int, asked: Sequence[Charge]) -> bytes:
     """What the limiter sends for a request."""
-    pool = ConnectionPool(Recorder, host="127.0.0.1", port=port)
-    client = Redis(connection_pool=pool)
-    limiter = Limiter(client, deadline_s=30)
-    assert (await limiter.acquire(asked)).allowed  # the script is loaded
-    assert (await limiter.acquire(asked)).allowed
-    command = Recorder.last
-    assert b"EVALSHA" in command
-    await limiter.close()
+    client = Redis(host="127.0.0.1", port=port)
+    command = await command_of(client, asked)
     await client.aclose()
-    await pool.disconnect()
     return command
 
 

@@ -5,13 +5,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from copy import deepcopy
 from typing import Any
+from unittest.mock import patch
 
 import hiredis
-from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio import Redis
 
 from loadtests.bench.limiter.contestants import SORTED_SET_SCRIPT
 from policies import Charge, Limiter, RateLimitPolicy
 from policies.entities import Scope, Unit
+from policies.wire import Wire
 
 CHUNK = 1_000
 REPETITIONS = 5
@@ -20,15 +22,22 @@ REQUESTS = RateLimitPolicy(name="m", scope=Scope.TENANT, limit=10**12, window=3_
 TOKENS = REQUESTS.model_copy(update={"unit": Unit.TOTAL_TOKENS})
 
 
-class Recorder(Connection):
-    """A connection that keeps what was sent on it last."""
+async def command_of(client: Redis, charges: Sequence[Charge], clock: Callable[[], float] | None = None) -> bytes:
+    """What the limiter sends to acquire these, which it does once."""
+    sent: list[bytes] = []
+    write = Wire.write
 
-    last = b""
+    def recorded(wire: Wire, commands: bytes) -> None:
+        sent.append(commands)
+        write(wire, commands)
 
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if isinstance(command, bytes):
-            Recorder.last = command
-        await super().send_packed_command(command, check_health)
+    limiter = Limiter(client, deadline_s=30, steered_clock=clock)
+    await limiter.peek(charges)  # from here on Redis knows the script
+    with patch.object(Wire, "write", recorded):
+        assert (await limiter.acquire(charges)).allowed
+    await limiter.close()
+    (command,) = sent
+    return command
 
 
 class Filler:
@@ -40,15 +49,9 @@ class Filler:
 
     async def fill(self, charge: Charge, count: int) -> None:
         """Leaves no connection (nor its buffers) behind."""
-        pool = ConnectionPool(Recorder, host="127.0.0.1", port=self._port)
-        client = Redis(connection_pool=pool)
-        limiter = Limiter(client, deadline_s=30, steered_clock=self._clock)
-        assert (await limiter.acquire([charge])).allowed
-        command = Recorder.last
-        assert b"EVALSHA" in command
-        await limiter.close()
+        client = Redis(host="127.0.0.1", port=self._port)
+        command = await command_of(client, [charge], self._clock)
         await client.aclose()
-        await pool.disconnect()
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         parser = hiredis.Reader()
         left = count - 1

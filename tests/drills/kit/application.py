@@ -33,6 +33,9 @@ SLOTS, IDLE_SLOTS = "slots-of-user", "slots-of-idle"
 LEASE_S = 5
 """After which a slot in a window is free that nobody gave back."""
 
+IDLE_TOKEN_S = 60
+"""Between two tokens of the model that keeps streams idle."""
+
 DEADLINE_MS = 1_000
 """Of a check: a busy machine must not be taken for a fault."""
 
@@ -89,7 +92,11 @@ def configuration(redis_url: str, port: int, state_dir: Path) -> dict[str, Any]:
                             "name": "long",
                             "engine": {
                                 "kind": "simulated",
-                                "options": {"first_token_ms": 50, "inter_token_ms": 60_000, "reply_tokens": 100_000},
+                                "options": {
+                                    "first_token_ms": 50,
+                                    "inter_token_ms": IDLE_TOKEN_S * 1000,
+                                    "reply_tokens": 100_000,
+                                },
                             },
                         },
                     ],

@@ -53,3 +53,5 @@ class Result:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     skipped: str | None = None
+    took_s: float = 0.0
+    """The whole of it, from quiet to quiet."""

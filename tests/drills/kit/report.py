@@ -17,7 +17,10 @@ BEGIN, END = "<!-- drills: begin -->", "<!-- drills: end -->"
 
 def table(results: Sequence[Result]) -> str:
     """As Markdown."""
-    rows = ["| drill | fault | what clients saw | recovered, s | over | left | |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| drill | fault | what clients saw | took, s | recovered, s | over | left | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     rows += [_row(result) for result in results]
     return "\n".join(rows)
 
@@ -26,12 +29,20 @@ def _row(result: Result) -> str:
     seen = ", ".join(f"{count} × {what}" for what, count in result.seen.most_common())
     told = "; ".join(filter(None, (seen, *result.notes)))
     if result.skipped:
-        return f"| {result.name} | {result.fault} | skipped: {_flat(result.skipped)} | | | | |"
+        return f"| {result.name} | {result.fault} | skipped: {_flat(result.skipped)} | | | | | |"
     recovered = "" if result.recovered_s is None else f"{result.recovered_s:.1f}"
     outcome = "passed" if not result.problems else "failed: " + _flat("; ".join(result.problems))
-    return (
-        f"| {result.name} | {result.fault} | {_flat(told)} | {recovered} | {result.over} | {result.left} | {outcome} |"
+    cells = (
+        result.name,
+        result.fault,
+        _flat(told),
+        f"{result.took_s:.0f}",
+        recovered,
+        result.over,
+        result.left,
+        outcome,
     )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _flat(text: str) -> str:
@@ -52,10 +63,12 @@ def machine() -> str:
 
 
 def publish(results: Sequence[Result], took_s: float) -> None:
-    """Between the markers of the page."""
+    """Between the markers of the page, whatever it showed."""
     text = PAGE.read_text()
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
     day = time.strftime("%Y-%m-%d")
-    told = f"{day}, {machine()}; {len(results)} drills in {took_s / 60:.0f} minutes.\n\n{table(results)}"
+    failed = sum(bool(result.problems) for result in results)
+    outcome = f"{failed} failed" if failed else "none failed"
+    told = f"{day}, {machine()}; {len(results)} drills in {took_s / 60:.1f} minutes, {outcome}.\n\n{table(results)}"
     PAGE.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}")

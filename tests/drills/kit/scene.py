@@ -13,13 +13,14 @@ import psutil
 from redis import RedisError
 from redis.asyncio import Redis
 
+from policies.catalogue.live import LOOK_UPS
 from policies.errors import PoliciesError, StoreError
 from tests.drills.kit.application import IDLE_SLOTS, KEYS, LEASE_S, LIMIT, SLOTS, Application
 from tests.drills.kit.drill import ALWAYS, Drill, Result, Skipped
 from tests.drills.kit.load import LIMITED, Load
+from tests.drills.kit.proxy import Proxy
 from tests.drills.kit.redis import DrilledRedis
 from tests.drills.kit.watch import Watch
-from tests.policies.tcp_proxy import TcpProxy
 
 BEFORE_S = 1.5
 """Of load before the fault, at least."""
@@ -30,10 +31,14 @@ LIMITED_S = 20.0
 QUIET_S = 2.5
 """The load has recovered when so long nothing but the usual was told."""
 
+HEARD_S = 0.5
+"""The live feed is read for so long after it has heard all: each tells how it stands ten times a second."""
+
 GONE_S = 30.0
-SPARE = {"connections to Redis": 16, "open files of an ingress": 60}
-"""By how much these may breathe: pools keep what they opened. Of everything else nothing may be left. What leaks does
-so with every request, of which there are hundreds in a drill."""
+SPARE = {"connections to Redis": 2 * LOOK_UPS, "open files of an ingress": 60}
+"""By how much these may breathe: pools keep what they opened, and either ingress opens a connection for each key that
+it looks up at the same time. Of everything else nothing may be left. What leaks does so with every request, of which
+there are hundreds in a drill."""
 
 FAILURES = (
     AssertionError,
@@ -57,7 +62,7 @@ class Scene:
 
     app: Application
     redis: DrilledRedis
-    proxy: TcpProxy
+    proxy: Proxy
     load: Load
     watch: Watch
     notes: list[str] = field(default_factory=list)
@@ -165,7 +170,7 @@ class Scene:
         """All that must be again what it was."""
         found = {"that could not be counted": 1}
         with suppress(*FAILURES):
-            found = await self._slots()
+            found = await self.slots()
             async with Redis(unix_socket_path=self.redis.socket) as redis:
                 found["connections to Redis"] = len(await redis.client_list())
             ingresses = await asyncio.to_thread(self.app.processes, INGRESS)
@@ -173,28 +178,41 @@ class Scene:
             found["open files of an ingress"] = max(files, default=0)
         return found
 
-    async def _slots(self) -> dict[str, int]:
+    async def slots(self) -> dict[str, int]:
+        """What is held, by the windows and by the router."""
         async with self.admin() as http:
             leases = 0
             for policy in (SLOTS, IDLE_SLOTS):
                 usage = await http.get("/admin/usage", params={"policy": policy})
                 usage.raise_for_status()
                 leases += sum(window["used"] for window in usage.json()["items"])
+            ingresses = len(await asyncio.to_thread(self.app.processes, INGRESS))
             async with http.stream("GET", "/admin/live") as reply:
-                async for line in reply.aiter_lines():
-                    if line.startswith("data: ") and '"pools":[' in line:
-                        bands = [band for pool in json.loads(line[6:])["pools"] for band in pool["bands"]]
-                        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
-                        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
-        raise ValueError("the live feed ended without telling how the pools stand")
+                bands = await _bands(reply.aiter_lines(), ingresses)
+        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
+        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
+
+
+async def _bands(lines: AsyncIterator[str], ingresses: int) -> list[dict[str, int]]:
+    """Every band of every pool, by the live feed, once all ingresses were heard: while nobody watches none of them says
+    how its requests stand, and the first frames know of nothing."""
+    pools, heard_at = [], float("inf")
+    async for line in lines:
+        if line.startswith("data: "):
+            frame = json.loads(line[6:])
+            pools = frame.get("pools") or pools
+            if frame.get("replicas", 0) >= ingresses:
+                heard_at = min(heard_at, time.monotonic())
+            if time.monotonic() - heard_at >= HEARD_S:
+                return [band for pool in pools for band in pool["bands"]]
+    raise ValueError("the live feed ended without telling how the pools stand")
 
 
 @asynccontextmanager
 async def prepared(app_of: Callable[[str], Awaitable[Application]], redis: DrilledRedis) -> AsyncIterator[Scene]:
     """A scene over a started Redis; `app_of` starts the application for an address of Redis."""
-    proxy = TcpProxy(redis.upstream)
-    port = await proxy.start()
-    app = await app_of(f"redis://127.0.0.1:{port}")
+    proxy = await asyncio.to_thread(Proxy, redis.upstream)
+    app = await app_of(f"redis://127.0.0.1:{proxy.port}")
     watch = Watch(Redis(unix_socket_path=redis.socket), LIMIT, "limited", "tenant:limited")
     load = Load(app.url, KEYS)
     try:
@@ -202,4 +220,4 @@ async def prepared(app_of: Callable[[str], Awaitable[Application]], redis: Drill
     finally:
         await load.close()
         await watch.close()
-        await proxy.close()
+        await asyncio.to_thread(proxy.close)

@@ -194,8 +194,10 @@ class Limiter:
 
     async def close(self) -> None:
         """Waits for calls under way. The Redis client stays open: it is the caller's."""
+        await self._store.quiet()  # what is admitted for nobody until then has a task that gives it back
         while self._tasks:
             await asyncio.wait(self._tasks)
+            await self._store.quiet()
         await self._store.close()
 
     async def _decide(self, charges: Sequence[Charge], *, log: bool) -> Decision:

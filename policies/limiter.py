@@ -55,7 +55,8 @@ class Limiter:
     """An exact sliding-window log over Redis, shared by every process that uses the same Redis and prefix.
 
     A request is admitted if and only if, for every charge, what was logged in the window ending now plus its cost is
-    within the limit; now is the Redis server's clock. Concurrent calls from one process travel together.
+    within the limit; now is the Redis server's clock. Concurrent calls from one process travel together. It belongs
+    to one event loop, the one in which it is used first, as its client does.
     """
 
     def __init__(

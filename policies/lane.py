@@ -198,33 +198,26 @@ class Lane:
                 self._wire.drop()
             return
         call = self._expected[0]
-        if isinstance(reply, Exception):
-            if call is None or _means_elsewhere(reply):
-                self._failed(reply)
-                return
-            if isinstance(reply, NoScriptError) and not self._loaded:  # it was not run, and is sent again
-                self._unknown.append(call)
-                call = None
-            else:
-                reply = self._told(reply)
-        else:
-            self._breaker.answered()
+        if isinstance(reply, Exception) and (call is None or _means_elsewhere(reply)):
+            self._failed(reply)
+            return
         self._expected.popleft()
         if call is not None:
-            call.finish(reply)
-            if call.sharers:
-                self._share(call, reply)
+            self._hand(call, reply)
         if not self._expected:
             self._answered()
 
-    def _told(self, error: Exception) -> StoreError:
-        """What a caller gets for an error of Redis."""
-        if isinstance(error, NoScriptError):
-            return StoreRefusedError("Redis forgets its scripts as soon as they are loaded")
+    def _hand(self, call: Call, reply: Any) -> None:
+        """Gives a caller its reply."""
+        if isinstance(reply, NoScriptError) and not self._loaded:  # it was not run, and is sent again
+            self._unknown.append(call)
+            return
         self._breaker.answered()
-        if isinstance(error, AskError | TryAgainError):  # it was not run
-            return RedirectedError(error)
-        return StoreRefusedError(f"Redis refused: {error}")
+        if isinstance(reply, Exception):
+            reply = _error_of(reply)
+        call.finish(reply)
+        if call.sharers:
+            self._share(call, reply)
 
     def _share(self, call: Call, reply: Reply) -> None:
         if not isinstance(reply, StoreError) and reply[0] != 0:
@@ -280,6 +273,15 @@ class Lane:
             self._ended.set_result(None)
             self._ended = None
         self._on_free(self._apart)
+
+
+def _error_of(error: Exception) -> StoreError:
+    """What a caller gets for an error of Redis that is about its call only."""
+    if isinstance(error, NoScriptError):
+        return StoreRefusedError("Redis forgets its scripts as soon as they are loaded")
+    if isinstance(error, AskError | TryAgainError):  # it was not run
+        return RedirectedError(error)
+    return StoreRefusedError(f"Redis refused: {error}")
 
 
 def _means_elsewhere(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.collecting import collect_seldom
 from deployments.ingress.access_log import AccessLog, into_files
 from deployments.ingress.app import create_app
 from deployments.ingress.state import IngressSettings, IngressState
@@ -47,6 +48,7 @@ class Ingress:
         redis_access: RedisAccess = NO_FILES,
     ) -> None:
         _log_with_serve()
+        collect_seldom()
         # Its files are read here, where they are mounted: one that is not there fails the deployment by its name.
         limiter = Limiter(connect(redis_url, access=redis_access), prefix=key_prefix, deadline_s=deadline_s)
         redis = connect(redis_url, timeout_s=TIMEOUT_S, access=redis_access)

@@ -10,6 +10,7 @@ import ray
 from ray import serve
 from ray.util import get_current_placement_group
 
+from deployments.collecting import collect_seldom
 from deployments.models.service import ModelService
 from deployments.tracing import TracingOptions, tracer_for
 
@@ -19,6 +20,7 @@ class _Replica(ModelService):
         self, kind: str, options: dict[str, object], stream_interval_s: float, tracing: TracingOptions | None = None
     ) -> None:
         _hide_gpus_of_others()
+        collect_seldom()
         super().__init__(kind, options, _end_process, stream_interval_s, tracer_for(tracing, "sluice-model"))
 
     async def __del__(self) -> None:  # Ray Serve awaits it when a replica has served its last request

@@ -98,6 +98,11 @@ async def test_a_reply_may_come_byte_by_byte() -> None:
     assert server.connections == 1
 
 
+async def test_nothing_is_a_reply_too() -> None:
+    async with store_of(Server(b"$-1\r\n")) as store:
+        assert await store.run(SETTLE, KEYS, ()) is None
+
+
 async def test_what_nobody_asked_to_be_told_is_no_reply() -> None:
     server = Server(b">2\r\n$6\r\nMOVING\r\n:1\r\n$5\r\nreply\r\n")
     async with store_of(server) as store:
@@ -173,11 +178,6 @@ async def test_closing_waits_for_what_was_asked() -> None:
         await asyncio.sleep(0)
         await store.close()
         assert await asked == b"reply"
-
-
-async def test_nil_is_a_reply() -> None:
-    async with store_of(Server(b"$-1\r\n")) as store:
-        assert await store.run(SETTLE, KEYS, ()) is None
 
 
 @pytest.mark.parametrize(

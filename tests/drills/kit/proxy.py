@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -33,6 +34,7 @@ class Proxy:
 
 
 def _serve(told: Connection, upstream: str | tuple[str, int]) -> None:
+    os.setsid()  # as Redis has it
     asyncio.run(_forward(told, upstream))
 
 

@@ -106,6 +106,12 @@ class ClusterStore:
             addresses = {(node.host, int(node.port)) for node in self._redis.get_primaries()}
         return sorted((f"{host}:{port}", self._node((host, port))) for host, port in addresses)
 
+    async def quiet(self) -> None:
+        """As `RedisStore.quiet`, for all nodes."""
+        if self._refreshing is not None:  # it may be closing a node
+            await asyncio.wait([self._refreshing])
+        await asyncio.gather(*(node.quiet() for node in self._nodes.values()))
+
     async def close(self) -> None:
         """Waits for what is under way, and gives the connections back."""
         if self._refreshing is not None:

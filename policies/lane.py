@@ -134,22 +134,30 @@ class Lane:
         # the context of a request whose client has left.
         self._opening = loop.create_task(self._open(batch, self._opening), context=contextvars.Context())
 
-    async def close(self) -> None:
-        """Waits for what is under way, and gives the connection back."""
+    async def quiet(self) -> None:
+        """Waits for what is under way, and for what follows it at once."""
         while self.busy:
             self._ended = self._ended or asyncio.get_running_loop().create_future()
-            await self._ended
-        if self._connection is not None and self._was is not None:
-            await self._connection.disconnect()
-            self._connection.retry, self._connection.socket_timeout = self._was
-            await self._pool.release(self._connection)
-            self._connection = None
+            await asyncio.wait([self._ended])  # one who gives up waiting leaves it to the others
+
+    async def close(self) -> None:
+        """Waits for what is under way, and gives the connection back."""
+        await self.quiet()
+        if self._opening is not None:  # it was given up, and may not know yet
+            await asyncio.wait([self._opening])
+        if self._wire is not None:
+            self._wire.drop()  # TLS would wait for a farewell, which a frozen Redis never says
+        connection, self._connection = self._connection, None
+        if connection is not None and self._was is not None:
+            await connection.disconnect(nowait=True)
+            connection.retry, connection.socket_timeout = self._was
+            await self._pool.release(connection)
 
     async def _open(self, batch: Sequence[Call], before: "asyncio.Task[None] | None") -> None:
         """Connects, once an earlier attempt that was given up has ended."""
-        if before is not None:
-            await asyncio.wait([before])
         try:
+            if before is not None:
+                await asyncio.wait([before])
             connection = self._connection
             if connection is None:
                 connection = self._pool.get_available_connection()  # type: ignore[no-untyped-call] # the driver's
@@ -161,11 +169,18 @@ class Lane:
                 await connection.connect()
             self._wire = Wire(connection, self._replied, self._lost)
             self._write(self._wire, batch)
+            self._opening = None
         except (RedisError, OSError, TimeoutError) as error:
+            self._not_opened(error)
+        except asyncio.CancelledError:
+            self._not_opened(DriverConnectionError("connecting was cancelled"))
+            raise
+
+    def _not_opened(self, error: Exception) -> None:
+        """Where that is told by an attempt that was given up, it is no news, and maybe another batch's turn."""
+        if self.busy and self._opening is asyncio.current_task():
             self._opening = None
             self._failed(error)
-        else:
-            self._opening = None
 
     def _write(self, wire: Wire, batch: Sequence[Call], before: Sequence[bytes] = ()) -> None:
         """Sends calls, behind commands whose replies are nobody's."""

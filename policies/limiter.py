@@ -55,7 +55,8 @@ class Limiter:
     """An exact sliding-window log over Redis, shared by every process that uses the same Redis and prefix.
 
     A request is admitted if and only if, for every charge, what was logged in the window ending now plus its cost is
-    within the limit; now is the Redis server's clock. Concurrent calls from one process travel together.
+    within the limit; now is the Redis server's clock. Concurrent calls from one process travel together. It belongs
+    to one event loop, the one in which it is used first, as its client does.
     """
 
     def __init__(
@@ -194,8 +195,10 @@ class Limiter:
 
     async def close(self) -> None:
         """Waits for calls under way. The Redis client stays open: it is the caller's."""
+        await self._store.quiet()  # what is admitted for nobody until then has a task that gives it back
         while self._tasks:
             await asyncio.wait(self._tasks)
+            await self._store.quiet()
         await self._store.close()
 
     async def _decide(self, charges: Sequence[Charge], *, log: bool) -> Decision:

@@ -162,9 +162,15 @@ class RedisStore:
             milliseconds = round(deadline_s * 1000)
             call.future.set_exception(StoreTimeoutError(f"Redis did not answer within {milliseconds} ms"))
 
+    async def quiet(self) -> None:
+        """Waits until nothing is under way, nor waits to be sent: every `on_late` has been called by then."""
+        await asyncio.sleep(0)  # what was asked in this turn is sent
+        while (busy := next((lane for lane in self._lanes if lane.busy), None)) is not None:
+            await busy.quiet()
+
     async def close(self) -> None:
         """Waits for what is under way, and gives the connections back. The client is its owner's."""
-        await asyncio.sleep(0)  # what was asked in this turn is sent
+        await self.quiet()  # all of them, since the one that is free takes what another leaves
         for lane in self._lanes:
             await lane.close()
         await self._watch.close()

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import InvalidResponse
-
-_NOT_YET = object()
-"""hiredis has no whole reply."""
 
 
 class Wire(asyncio.Protocol):
     """Takes a connected connection over, and gives its replies to `on_reply`: errors as the driver's exceptions, texts
-    as bytes. `on_lost` is called once when the connection has ended, unless that was by `drop`."""
+    as bytes. `on_lost` is called once when the connection has ended, unless that was by `drop`.
+
+    Raises `ConnectionError` for a connection that has ended, or on which the driver left a reply that nobody took."""
 
     def __init__(
         self,
@@ -27,14 +27,21 @@ class Wire(asyncio.Protocol):
         on_reply: Callable[[Any], None],
         on_lost: Callable[[Exception | None], None],
     ) -> None:
-        writer, parser = connection._writer, connection._parser
+        stream, writer = cast(Any, connection._reader), connection._writer
         if writer is None:
             raise ConnectionError("the connection was closed while it was made")
         self._on_reply, self._on_lost = on_reply, on_lost
         self._transport = cast(asyncio.Transport, writer.transport)
-        self._reader = hiredis.Reader(
-            protocolError=InvalidResponse, replyError=parser.parse_error, notEnoughData=_NOT_YET
-        )
+        self._reader: hiredis.Reader = cast(Any, connection._parser)._reader
+        """The driver's: the rest of what it has begun to read is still to come."""
+        self._reader.feed(bytes(stream._buffer))
+        stream._buffer.clear()
+        if stream.at_eof() or self._transport.is_closing():
+            raise ConnectionError("Redis closed the connection as soon as it was made")
+        while isinstance(unread := self._reader.gets(False), hiredis.PushNotification):
+            pass
+        if unread is not NOT_ENOUGH_DATA or self._reader.has_data():
+            raise ConnectionError("something was left unread on a new connection")
         self._drivers = self._transport.get_protocol()
         """The driver's protocol: it waits for the end of the connection where it closes one."""
         self._transport.set_protocol(self)
@@ -57,7 +64,7 @@ class Wire(asyncio.Protocol):
             except InvalidResponse as error:
                 self._end(error)
                 return
-            if reply is _NOT_YET:
+            if reply is NOT_ENOUGH_DATA:
                 return
             if not isinstance(reply, hiredis.PushNotification):  # nobody here has asked to be told of anything
                 self._on_reply(reply)

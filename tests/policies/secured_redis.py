@@ -1,6 +1,7 @@
 """Real Redis processes that let nobody in without TLS, a certificate of the client's own, a user and a password."""
 
 import hashlib
+import signal
 import subprocess
 from pathlib import Path
 
@@ -74,6 +75,11 @@ class SecuredRedis:
             ssl_keyfile=str(self.access.key_file),
             retry=None,
         )
+
+    def freeze(self) -> None:
+        """Nobody answers any more, and the connections stand."""
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
 
     def close(self) -> None:
         for process in self._processes:

@@ -236,3 +236,15 @@ async def test_who_is_not_let_in(secured: SecuredRedis) -> None:
         await client.aclose()
     with secured.client(secured.port) as admin:
         assert admin.dbsize() == 0
+
+
+async def test_closing_waits_for_no_farewell_of_a_frozen_server(secured: SecuredRedis) -> None:
+    secured.start()
+    client = connect(f"rediss://127.0.0.1:{secured.port}", access=secured.access)
+    limiter = Limiter(client, deadline_s=5)
+    await limiter.acquire([Charge(POLICY, "acme")])
+    secured.freeze()
+    await limiter.close()  # the driver would raise that closing took too long
+    assert not client.connection_pool._in_use_connections
+    secured.close()
+    await client.aclose()

@@ -137,6 +137,23 @@ async def test_a_caller_that_left_keeps_nothing(limiter: Limiter, own_server: Re
     assert (await eventually(lambda: limiter.peek([Charge(DENY)]))).windows[0].used == 0
 
 
+async def test_what_was_admitted_for_nobody_is_given_back_while_the_limiter_is_closed(
+    limiter: Limiter, client: Redis, own_server: RedisServer
+) -> None:
+    other = Limiter(client, deadline_s=DEADLINE_S)
+    await warmed(other)
+    own_server.signal(signal.SIGSTOP)
+    task = asyncio.create_task(other.acquire([Charge(DENY)]))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    closing = asyncio.create_task(other.close())
+    await asyncio.sleep(0.01)
+    own_server.signal(signal.SIGCONT)
+    await closing
+    assert used(own_server, DENY) == 1  # it was admitted, and counts for nothing
+    assert (await eventually(lambda: limiter.peek([Charge(DENY)]))).windows[0].used == 0
+
+
 async def test_a_caller_that_leaves_as_the_answer_arrives_keeps_nothing(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
@@ -84,10 +84,12 @@ async def store_of(server: Server, deadline_s: float = 5.0) -> AsyncIterator[Red
     await store.close()
     assert not client.connection_pool._in_use_connections, "a connection was not given back"
     await client.aclose()
-    for writer in server.writers:
-        writer.close()
     listening.close()
     await listening.wait_closed()
+    for writer in server.writers:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_a_reply_may_come_byte_by_byte() -> None:

@@ -8,6 +8,9 @@ from deployments.router.contract import PoolStatistics
 SILENT_S = 3.0
 """A replica that has told nothing for this long is not counted, nor what it said."""
 
+REMEMBERED_S = 600.0
+"""For how long the number of its last message is known: where Redis was away meanwhile, it may come once more."""
+
 
 class PoolsNow:
     """One for each hub."""
@@ -39,15 +42,16 @@ class PoolsNow:
         self._said_at = now
 
     def replicas(self, now: float) -> int:
-        """How many were heard lately; those that were not are forgotten."""
-        for replica in [each for each, (at, _) in self._heard.items() if now - at > SILENT_S]:
-            del self._heard[replica]
-            self._standings.pop(replica, None)
+        """How many were heard lately. What the others said is forgotten."""
+        for replica in [each for each in self._standings if now - self._heard[each][0] > SILENT_S]:
+            del self._standings[replica]
             self.version += 1
+        for replica in [each for each, (at, _) in self._heard.items() if now - at > REMEMBERED_S]:
+            del self._heard[replica]
         if now - self._said_at > SILENT_S and self._statistics:
             self._statistics = {}
             self.version += 1
-        return len(self._heard)
+        return sum(now - at <= SILENT_S for at, _ in self._heard.values())
 
     def shown(self, names: Iterable[str], bands: Sequence[str], tenant: str | None) -> list[dict[str, Any]]:
         """These pools, or one tenant's share of them. Overtakings are everybody's, and shown to nobody else."""

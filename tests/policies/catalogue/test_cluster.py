@@ -19,7 +19,7 @@ from tests.policies.catalogue.test_imports import applied, until_empty
 from tests.policies.redis_nodes import ClusterGroup
 from tests.policies.redis_server import binaries
 
-SEEN_S = 20
+SEEN_S = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -19,21 +19,30 @@ class TcpProxy:
         self.refuse = False
         """Whether new connections are closed at once."""
         self.accepted = 0
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
+        """Ends what it forwards, too."""
         self._server.close()
+        for writer in self._writers:
+            writer.close()
+        for writer in self._writers:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self._writers.append(writer)
         if self.refuse:
             writer.close()
             return
         with contextlib.suppress(OSError, asyncio.CancelledError):
             upstream_reader, upstream_writer = await self._connect()
+            self._writers.append(upstream_writer)
             there = asyncio.create_task(self._forward(reader, upstream_writer))
             await self._back(upstream_reader, writer)
             there.cancel()
@@ -46,9 +55,12 @@ class TcpProxy:
         return await asyncio.open_connection(*self.upstream)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while piece := await reader.read(65_536):
                 writer.write(piece)
+        except OSError:
+            pass  # the client has left without a word
+        finally:
             writer.close()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

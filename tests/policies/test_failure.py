@@ -1,5 +1,5 @@
 """Redis frozen, killed, slow, cut off, full or not the primary: what each policy does, how long it takes, and what is
-left in the windows."""
+left in the windows. In one file, since all of them share what can be done to a server."""
 
 import asyncio
 import signal

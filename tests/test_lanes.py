@@ -80,8 +80,8 @@ def test_an_interrupt_reaches_each_lane_once_and_is_waited_for(tmp_path: Path) -
 def test_what_is_killed_outright_interrupts_its_lanes(tmp_path: Path) -> None:
     ends = f"""if True:
         import pathlib, time
-        print("up", flush=True)
         try:
+            print("up", flush=True)
             time.sleep(60)
         finally:
             pathlib.Path({str(tmp_path / "ended")!r}).touch()"""

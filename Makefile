@@ -177,7 +177,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
   --no-emit-index-url
 
 lock: $(INSTALLED) ## make the lock files again from pyproject.toml
-	@$(COMPILE) pyproject.toml -o requirements/runtime.lock
+	@$(COMPILE) --extra tracing pyproject.toml -o requirements/runtime.lock
 	@$(COMPILE) --extra dev --extra tracing -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
 	@$(COMPILE) --extra bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 	@$(COMPILE) --extra transformers --extra engines-test -c requirements/dev.lock \
@@ -185,7 +185,7 @@ lock: $(INSTALLED) ## make the lock files again from pyproject.toml
 	@$(COMPILE) --extra vllm-test -c <(sed -E '/^(fastapi|numpy|setuptools)==/,/[^\\]$$/d' requirements/dev.lock) \
 	  --override requirements/vllm.overrides pyproject.toml -o requirements/vllm.lock
 	@$(COMPILE) --override requirements/litellm.overrides - -o requirements/litellm.lock <<< '$(LITELLM_PROXY)'
-	@$(COMPILE) --extra transformers -c requirements/dev.lock \
+	@$(COMPILE) --extra tracing --extra transformers -c requirements/dev.lock \
 	  -c <(sed -E '/^torch==/,/[^\\]$$/d' requirements/engines.lock) -c <(echo '$(firstword $(subst +, ,$(TORCH)))') \
 	  pyproject.toml -o requirements/gpu.lock
 	@$(COMPILE) - -o requirements/build.lock <<< $$'hatchling>=1.27\neditables>=0.5'

@@ -94,7 +94,8 @@ class Limiter:
         # randomness each time would show.
         self._id, self._numbers = token_urlsafe(9), count()
         self.would_have_denied: Counter[str] = Counter()
-        """How many requests each policy in shadow mode would have denied in this process, by the policy's name."""
+        """How many requests each policy in shadow mode would have denied in this process, by the policy's name, since
+        whoever counts them on put an empty one in its place."""
         self._denied: set[Hashable] = set()
         """Requests that were denied when they were last asked."""
         self._last: tuple[Reply, Decision | None] = (b"", None)

@@ -24,28 +24,43 @@ from policies.entities import QOS_TIERS
 INGRESS, ROUTER = "Ingress", "ModelRouter"
 """The deployments that every graph has; each model adds one (`model_deployment_name`)."""
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+def _text(pattern: str, words: str) -> AfterValidator:
+    """The whole text must match; the error says it in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {words}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
     except ValueError:
-        raise ValueError(f"{value!r} is no address or network: write 10.0.0.0/8, 10.1.2.3 or fd00::/8") from None
+        raise ValueError("must be an address or network such as 10.1.2.3, 10.0.0.0/8 or fd00::/8") from None
 
 
-def _origin(value: str) -> str:
-    if value != "*" and not re.fullmatch(
-        r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", value
-    ):
-        raise ValueError(f"{value!r} is no origin: write https://chat.example.com, without a path, or *")
-    return value
-
+Name = Annotated[
+    str,
+    _text(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "1 to 64 letters, digits, dots, hyphens or underscores, a letter or digit first",
+    ),
+]
 
 Network = Annotated[str, AfterValidator(_network)]
 """An IP address or network."""
 
-Origin = Annotated[str, AfterValidator(_origin)]
+Origin = Annotated[
+    str,
+    _text(
+        r"\*|https?://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?",
+        "an origin such as https://chat.example.com, without a path, or *",
+    ),
+]
 """Scheme, host and port of a page, as browsers send it."""
 
 
@@ -86,7 +101,9 @@ class RedisSettings(Settings):
     key_file: Path | None = None
     """The key of `cert_file` (PEM, without a passphrase)."""
 
-    key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.-]{1,32}$")] = "sluice"
+    key_prefix: Annotated[
+        str, _text(r"[A-Za-z0-9:_.-]{1,32}", "1 to 32 letters, digits, colons, dots, hyphens or underscores")
+    ] = "sluice"
     """First part of every key, so that several applications can share one Redis."""
 
     deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
@@ -231,7 +248,7 @@ class MetricsSettings(Settings):
 
     most_names: Annotated[int, Field(ge=1, le=10_000)] = MOST_NAMES
     """How many policies, and how many models, each replica tells apart; those that come later are counted together as
-    `other`."""
+    `_other`."""
 
 
 class LoggingSettings(Settings):
@@ -247,7 +264,9 @@ class TracingSettings(Settings):
     enabled: bool = False
     """On: requests are traced, as many as `sample_rate` says. Needs `sluice[tracing]`."""
 
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "http://127.0.0.1:4318/v1/traces"
+    endpoint: Annotated[
+        str, _text(r"https?://[^\s@]+", "an address such as http://127.0.0.1:4318/v1/traces, without user and password")
+    ] = "http://127.0.0.1:4318/v1/traces"
     """Where spans are sent: the address of an OTLP receiver that takes HTTP with protobuf."""
 
     sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.01

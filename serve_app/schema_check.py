@@ -6,6 +6,7 @@ that is not one of them, then lets pydantic check the values. Nothing here is ab
 """
 
 import difflib
+import re
 import types
 import typing
 import warnings
@@ -20,6 +21,15 @@ from serve_app.yaml_reader import KeyPath
 
 SECRET_WORDS = ("password", "secret", "token", "url", "key")
 """A value under a key with one of these in its name is not repeated in an error."""
+
+PUBLIC_NAMES = frozenset({"key_prefix"})
+"""Nothing secret, whatever the word in it."""
+
+LONGEST_SHOWN = 60
+"""Characters of a value that an error repeats."""
+
+_USER_OF_URL = re.compile(r"//\S*@")
+"""User and password of an address: all up to the last `@`, since a password may hold one."""
 
 _MUST_BE_MAPPING = "must be a mapping of keys to values"
 
@@ -77,7 +87,7 @@ def validate(data: Any, model: type[BaseModel], path: KeyPath) -> list[Problem]:
 
 def _unknown_keys(data: Any, model: type[BaseModel], path: KeyPath, overrides: Overrides) -> Iterator[Problem]:
     if not isinstance(data, dict):
-        yield Problem(path, f"{_MUST_BE_MAPPING}, but it is {data!r}")
+        yield Problem(path, f"{_MUST_BE_MAPPING}, but it is {_shown(data, path)}")
         return
     known = _known_keys(model)
     for key, value in data.items():
@@ -181,9 +191,19 @@ def _text(error: ErrorDetails, path: KeyPath) -> str:
         return "missing; this key is required"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:] if message.startswith("Input ") else message
-    value = error["input"]
-    name = str(path[-1]).lower() if path else ""
-    if isinstance(value, dict | list) or any(word in name for word in SECRET_WORDS):
+    if isinstance(error["input"], dict | list) or _is_secret(path):
         return message
-    shown = repr(value)
-    return f"{message}, but it is {shown if len(shown) <= 60 else shown[:59] + '…'}"
+    return f"{message}, but it is {_shown(error['input'], path)}"
+
+
+def _is_secret(path: KeyPath) -> bool:
+    name = str(path[-1]).lower() if path else ""
+    return name not in PUBLIC_NAMES and any(word in name for word in SECRET_WORDS)
+
+
+def _shown(value: Any, path: KeyPath) -> str:
+    """A value as an error repeats it: not the text of a secret, nor a password in an address."""
+    if _is_secret(path) and isinstance(value, str):
+        return "a text"
+    shown = _USER_OF_URL.sub("//…@", repr(value))
+    return shown if len(shown) <= LONGEST_SHOWN else shown[: LONGEST_SHOWN - 1] + "…"

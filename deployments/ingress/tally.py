@@ -41,7 +41,6 @@ class Tally:
         self._tokens: Counter[tuple[str, str, str]] = Counter()
         self._kinds: dict[str, tuple[str, str]] = {}
         """Scope and unit of policies, by name."""
-        self._shadow_told: Counter[str] = Counter()
 
     def decided(self, decision: Decision, took_s: float) -> None:
         """The limits have answered, after this time."""
@@ -119,9 +118,9 @@ class Tally:
                 continue
             for policy in policies:
                 self._decide("allowed", policy, number)
-        for policy, number in self._limiter.would_have_denied.items():
-            self._decide("would_deny", policy, number - self._shadow_told[policy])
-            self._shadow_told[policy] = number
+        shadowed, self._limiter.would_have_denied = self._limiter.would_have_denied, Counter()
+        for policy, number in shadowed.items():
+            self._decide("would_deny", policy, number)
         ended, self._ended = self._ended, {}
         for (outcome, band, model), (number, input_tokens, output_tokens) in ended.items():
             name = self._models.of(model) if model else NONE

@@ -10,9 +10,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deployments.metrics.definitions import METRICS
 from tests.observability.queries import DASHBOARDS, OPS, Query, alerts, dashboard_queries, rule_queries
+from tests.ops.manifests import pod_templates
 
 ROOT = OPS.parent
 QUERIES = [*rule_queries(), *dashboard_queries()]
@@ -51,6 +53,34 @@ def test_rules_are_sound_and_fire_when_they_should() -> None:
 
 def test_the_configuration_of_prometheus_is_sound() -> None:
     promtool("check", "config", "prometheus.yml")
+
+
+def test_the_configuration_for_kubernetes_is_sound(tmp_path: Path) -> None:
+    """All but what asks Kubernetes, which Debian's Prometheus is built without."""
+    config = yaml.safe_load((OPS / "prometheus" / "kubernetes.yml").read_text())
+    assert config["scrape_configs"][0].pop("kubernetes_sd_configs")
+    config["rule_files"] = [str(OPS / "prometheus" / name) for name in config["rule_files"]]
+    (path := tmp_path / "kubernetes.yml").write_text(yaml.safe_dump(config))
+    promtool("check", "config", str(path))
+
+
+def test_prometheus_on_kubernetes_finds_each_pod_of_ray_and_nothing_else() -> None:
+    """By their labels and the name of the port, as the manifests have them."""
+    job = yaml.safe_load((OPS / "prometheus" / "kubernetes.yml").read_text())["scrape_configs"][0]
+    by_label, by_port = job["relabel_configs"]
+    assert by_label["source_labels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_part_of"]
+    assert job["kubernetes_sd_configs"] == [{"role": "pod", "namespaces": {"names": ["sluice"]}}]
+    found = {
+        name: [
+            port["containerPort"]
+            for each in template["spec"]["containers"]
+            for port in each.get("ports", [])
+            if port.get("name") == by_port["regex"]
+        ]
+        for name, template in pod_templates().items()
+        if template["metadata"]["labels"].get("app.kubernetes.io/part-of") == by_label["regex"]
+    }
+    assert found == {"head": [8080], "ingress": [8080], "gpu": [8080]}
 
 
 def test_every_alert_has_a_unit_test_of_both_kinds_and_a_section_of_the_runbook() -> None:

@@ -60,5 +60,15 @@ def test_the_locks_of_every_image_are_asked_about(monkeypatch: pytest.MonkeyPatc
     assert locks == {f"requirements/{lock}" for lock in told}
 
 
+def test_a_bill_of_materials_is_the_same_for_the_same_locks() -> None:
+    """Its time, its serial number and its order say nothing of what is in it."""
+    one, other = ({"name": name, "version": "1"} for name in ("a", "b"))
+    told = {"serialNumber": "urn:1", "metadata": {"timestamp": "now", "tools": []}, "components": [one, other]}
+    later = {"serialNumber": "urn:2", "metadata": {"timestamp": "then", "tools": []}, "components": [other, one]}
+    assert sbom.steady(told) == sbom.steady(later)
+    assert "urn" not in sbom.steady(told)
+    assert sbom.steady(told) != sbom.steady({**told, "components": [one]})
+
+
 def _saying(stdout: str) -> "Callable[..., subprocess.CompletedProcess[str]]":
     return lambda *command: subprocess.CompletedProcess(command, 1, stdout, "asking\nnobody is there\n")

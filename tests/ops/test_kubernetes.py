@@ -246,7 +246,18 @@ def test_a_pod_is_confined(name: str) -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_every_pod_has_a_budget_that_a_drain_can_meet() -> None:
+def test_redis_refuses_before_its_pod_is_ended() -> None:
+    """Half as much again is left of the pod's memory, for the fork that rewrites the append-only file."""
+    conf = (OPS / "redis" / "redis.conf").read_text()
+    (maxmemory,) = re.findall(r"^maxmemory (\d+)mb$", conf, re.MULTILINE)
+    redis = next(each for each in pod_templates()["sluice-redis"]["spec"]["containers"] if each["name"] == "redis")
+    (gib,) = re.findall(r"^(\d+)Gi$", redis["resources"]["limits"]["memory"])
+    assert int(maxmemory) * 1.5 <= int(gib) * 1024
+    assert "maxmemory-policy noeviction" in conf
+
+
+def test_every_pod_has_a_budget() -> None:
+    """That of ingress nodes and of Redis a drain can always meet; what it is with head and GPU, the file says."""
     budgets = [each["spec"] for each in of_kind("PodDisruptionBudget").values()]
     covered = [selected(budget["selector"]) for budget in budgets]
     assert sorted(name for names in covered for name in names) == sorted(pod_templates())

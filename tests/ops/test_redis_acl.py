@@ -7,6 +7,7 @@ ran, so both directions are read from the server itself.
 import asyncio
 import hashlib
 import re
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from deployments.ingress.authentication import sha256_of
-from policies import Charge, RateLimitPolicy
+from policies import Charge, Limiter, RateLimitPolicy
 from policies.connect import connect
 from tests.deployments.ingress.admin.conftest import bearer, ok
 from tests.deployments.ingress.admin.test_imports import PART, begun, done
@@ -26,9 +27,15 @@ from tests.deployments.ingress.conftest import CATALOGUE, secret
 from tests.deployments.ingress.live.conftest import Replica
 from tests.deployments.ingress.live.viewing import seen, watching
 from tests.policies.redis_server import RedisServer, binaries
+from tests.policies.secured_redis import PASSWORD as CLUSTER_PASSWORD
+from tests.policies.secured_redis import SecuredRedis, has_tls
 
-USERS = Path(__file__).parents[2] / "ops" / "redis" / "users.acl"
+ROOT = Path(__file__).parents[2]
+USERS, SECURITY = ROOT / "ops" / "redis" / "users.acl", ROOT / "docs" / "security.md"
 PASSWORD = "hush"
+
+ALL = RateLimitPolicy(name="all", scope="GLOBAL", limit=1_000, window="1m", shards=2)
+TOKENS = RateLimitPolicy(name="tokens", scope="TENANT", unit="total_tokens", limit=100, window="1m")
 
 POLICIES: list[dict[str, Any]] = [
     {"name": "burst", "scope": "API_KEY", "limit": 3, "window": "1m", "match": {"api_key": "gus1"}},
@@ -273,8 +280,34 @@ def shared() -> Iterator[GuardedRedis]:
     server.close()
 
 
-def test_the_file_starts_no_redis_before_a_password_is_set() -> None:
+@pytest.mark.skipif(not has_tls(), reason="no redis-server with TLS on PATH")
+async def test_a_cluster_needs_what_the_page_says_and_no_more(tmp_path: Path) -> None:
+    (more,) = re.findall(r"add `([^`]+)` to\s+`sluice`", SECURITY.read_text())
+    digest = hashlib.sha256(CLUSTER_PASSWORD.encode()).hexdigest()
+    sluice = USERS.read_text().splitlines()[1].replace("SLUICE_SHA256", digest)
+    looker = "user looker on nopass ~* &* +@all"
+    secured = SecuredRedis(tmp_path).start_cluster(f"user default off\n{sluice} {more}\n{looker}\n")
+    try:
+        client = connect(f"rediss+cluster://127.0.0.1:{secured.port}", access=secured.access)
+        limiter = Limiter(client, deadline_s=5)
+        decision = await limiter.acquire([Charge(ALL), Charge(TOKENS, "acme", 5)])
+        assert decision.allowed
+        await limiter.settle(decision, {"total_tokens": 3})
+        await limiter.close()
+        await client.aclose()
+        with secured.client(secured.port) as admin:
+            admin.execute_command("AUTH", "looker", "any")
+            refused = {entry["object"] for entry in admin.acl_log()}
+        assert refused <= {"client|setinfo"}
+    finally:
+        secured.close()
+
+
+@pytest.mark.parametrize("binary", binaries().values(), ids=binaries().keys())
+def test_the_file_starts_no_redis_before_a_password_is_set(binary: Path, tmp_path: Path) -> None:
     """Its placeholder is no hash, so nobody runs with a password that stands in a repository."""
-    line = USERS.read_text().splitlines()[1]
-    assert " on #SLUICE_SHA256 " in line
     assert "nopass" not in USERS.read_text()
+    options = ("--port", "0", "--unixsocket", "redis.sock", "--save", "", "--aclfile", str(USERS))
+    done = subprocess.run([binary, *options], cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    assert done.returncode != 0
+    assert "acl" in (done.stdout + done.stderr).lower()

@@ -41,11 +41,15 @@ class SecuredRedis:
         self._run(self.port, users or self._users, *options)
         return self
 
-    def start_cluster(self) -> "SecuredRedis":
+    def start_cluster(self, users: str | None = None) -> "SecuredRedis":
+        """`users`: an ACL file's text that holds once the Cluster is formed."""
         self.start(None, "cluster-enabled yes", "tls-cluster yes", "cluster-announce-ip 127.0.0.1")
         with self.client(self.port) as admin:
             admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
             until(lambda: "cluster_state:ok" in _info(admin), "the Cluster is formed")
+            if users is not None:
+                (self.folder / f"redis-{self.port}" / "users.acl").write_text(users)
+                admin.execute_command("ACL", "LOAD")
         return self
 
     def start_sentinel(self) -> "SecuredRedis":

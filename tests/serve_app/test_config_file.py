@@ -302,11 +302,35 @@ def test_another_application_beside_ours_is_left_alone(tmp_path: Path) -> None:
     assert [application.name for application in config.applications] == ["sluice"]
 
 
-def test_a_secret_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("redis", {"url": "rediss+wrong://user:hunter2@host"}, "args.redis.url: "),
+        ("redis", "redis://:hunter2@db:6379/0", "must be a mapping of keys to values, but it is 'redis://…@db:6379/0'"),
+        ("redis", {"url": ["redis://:hunter2@db"]}, "args.redis.url: "),
+        ("redis", "redis://u:hunter2/@x@db", "but it is 'redis://…@db'"),
+        (
+            "tracing",
+            {"endpoint": "http://bob:hunter2@collector"},
+            "without user and password, but it is 'http://…@coll",
+        ),
+        ("http", {"cors_origins": ["https://bob:hunter2@chat"]}, "without a path, or *, but it is 'https://…@chat'"),
+        ("http", {"trusted_proxies": ["http://bob:hunter2@proxy"]}, "must be an address or network such as"),
+    ],
+)
+def test_a_secret_is_not_repeated(name: str, value: object, says: str, tmp_path: Path) -> None:
     data = copy.deepcopy(GOOD)
-    app(data)["args"]["redis"] = {"url": "rediss+wrong://user:hunter2@host"}
+    app(data)["args"][name] = value
     (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)))
+    assert says in problem
     assert "hunter2" not in problem
+
+
+def test_a_prefix_is_no_secret_and_the_error_says_what_it_may_be(tmp_path: Path) -> None:
+    data = copy.deepcopy(GOOD)
+    app(data)["args"]["redis"] = {"key_prefix": "a b"}
+    (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)))
+    assert "must be 1 to 32 letters, digits, colons, dots, hyphens or underscores, but it is 'a b'" in problem
 
 
 UNREADABLE = {

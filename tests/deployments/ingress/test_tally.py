@@ -92,6 +92,7 @@ def test_a_shadow_policy_says_what_it_would_deny() -> None:
     expected = {("allowed", "TENANT", "burst", "requests"): 1, ("would_deny", "TENANT", "burst", "requests"): 1}
     assert told(tally, "sluice_decisions") == expected
     assert told(tally, "sluice_decisions") == expected, "reading counts nothing twice"
+    assert not limiter.would_have_denied, "names of policies that are gone would stay for ever"
 
 
 def test_a_denial_counts_under_the_policy_that_the_client_is_told() -> None:

@@ -46,10 +46,12 @@ class Result:
     seen: Counter[str] = field(default_factory=Counter)
     recovered_s: float | None = None
     """From the end of the fault until the last reply that was not as always; None where there was no load."""
-    over: int = 0
-    """The most units above the limit in any window, by the log; and replies that no entry stands for."""
-    left: int = 0
-    """Slots, leases, requests in queues, connections to Redis and open files that did not come back."""
+    over: int | None = None
+    """The most units above the limit in any window, by the log; and replies that no entry stands for. None where that
+    was not judged."""
+    left: int | None = None
+    """Slots, leases, requests in queues, connections to Redis and open files that did not come back. None where that
+    was not judged."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     skipped: str | None = None

@@ -38,8 +38,7 @@ def _row(result: Result) -> str:
         _flat(told),
         f"{result.took_s:.0f}",
         recovered,
-        result.over,
-        result.left,
+        *("" if count is None else count for count in (result.over, result.left)),
         outcome,
     )
     return f"| {' | '.join(map(str, cells))} |"
@@ -59,7 +58,8 @@ def keep(results: Sequence[Result], took_s: float) -> Path:
 
 
 def machine() -> str:
-    return f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{os.cpu_count()} cores, Linux {kernel}, Python {platform.python_version()}"
 
 
 def publish(results: Sequence[Result], took_s: float) -> None:
@@ -68,7 +68,7 @@ def publish(results: Sequence[Result], took_s: float) -> None:
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
     day = time.strftime("%Y-%m-%d")
-    failed = sum(bool(result.problems) for result in results)
-    outcome = f"{failed} failed" if failed else "none failed"
+    failed, skipped = (sum(map(bool, each)) for each in zip(*((r.problems, r.skipped) for r in results), strict=True))
+    outcome = (f"{failed} failed" if failed else "none failed") + (f", {skipped} skipped" if skipped else "")
     told = f"{day}, {machine()}; {len(results)} drills in {took_s / 60:.1f} minutes, {outcome}.\n\n{table(results)}"
     PAGE.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}")

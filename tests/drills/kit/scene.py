@@ -71,11 +71,7 @@ class Scene:
     """Found by the drill itself, where it brings a load of its own."""
 
     def admin(self, timeout_s: float = 15.0) -> httpx.AsyncClient:
-        headers = {"authorization": f"Bearer {KEYS['admin']}"}
-        limits = httpx.Limits(max_keepalive_connections=0)
-        return httpx.AsyncClient(
-            base_url=self.app.url, headers=headers, timeout=timeout_s, limits=limits, trust_env=False
-        )
+        return admin(self.app, timeout_s)
 
     def client(self, tenant: str, timeout_s: float = 30.0) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {KEYS[tenant]}"}
@@ -179,18 +175,29 @@ class Scene:
         return found
 
     async def slots(self) -> dict[str, int]:
-        """What is held, by the windows and by the router."""
-        async with self.admin() as http:
-            leases = 0
-            for policy in (SLOTS, IDLE_SLOTS):
-                usage = await http.get("/admin/usage", params={"policy": policy})
-                usage.raise_for_status()
-                leases += sum(window["used"] for window in usage.json()["items"])
-            ingresses = len(await asyncio.to_thread(self.app.processes, INGRESS))
-            async with http.stream("GET", "/admin/live") as reply:
-                bands = await _bands(reply.aiter_lines(), ingresses)
-        waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
-        return {"leases": leases, "requests in queues": waiting, "slots in use": running}
+        return await slots(self.app)
+
+
+def admin(app: Application, timeout_s: float = 15.0) -> httpx.AsyncClient:
+    """A client with the admin's key."""
+    headers = {"authorization": f"Bearer {KEYS['admin']}"}
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=app.url, headers=headers, timeout=timeout_s, limits=limits, trust_env=False)
+
+
+async def slots(app: Application) -> dict[str, int]:
+    """What is held, by the windows and by the router."""
+    async with admin(app) as http:
+        leases = 0
+        for policy in (SLOTS, IDLE_SLOTS):
+            usage = await http.get("/admin/usage", params={"policy": policy})
+            usage.raise_for_status()
+            leases += sum(window["used"] for window in usage.json()["items"])
+        ingresses = len(await asyncio.to_thread(app.processes, INGRESS))
+        async with http.stream("GET", "/admin/live") as reply:
+            bands = await _bands(reply.aiter_lines(), ingresses)
+    waiting, running = (sum(band[name] for band in bands) for name in ("waiting", "running"))
+    return {"leases": leases, "requests in queues": waiting, "slots in use": running}
 
 
 async def _bands(lines: AsyncIterator[str], ingresses: int) -> list[dict[str, int]]:

@@ -80,7 +80,10 @@ def lone_ingress(setting: Setting) -> Iterator[LoneIngress]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield LoneIngress(int(process.stdout.readline()), psutil.Process(process.pid))
+            port = process.stdout.readline()
+            if not port:
+                raise RuntimeError("the ingress ended at its start: what it said stands above")
+            yield LoneIngress(int(port), psutil.Process(process.pid))
         finally:
             process.stdin.close()
             process.wait(30)

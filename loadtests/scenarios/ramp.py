@@ -1,8 +1,8 @@
 """Ramp to saturation: more and more clients, until more of them get nothing more served; nothing breaks there.
 
-What is beyond the server's capacity waits or is told so (429 `queue_full`, `queue_timeout`). The report has the rate of
-each five seconds: where it stays the same, the server is saturated. On a machine that also runs the load it is the two
-together that saturate.
+What saturates is the CPU of the server, and of the load where that runs on the same machine: the model has more slots
+than there are clients, so few wait in its queue, and one that is full says so (429 `queue_full`, `queue_timeout`). The
+report has the rate of each five seconds: where it stays the same, the server is saturated.
 """
 
 from locust import task

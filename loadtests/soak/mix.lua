@@ -5,7 +5,7 @@
 
 dofile(os.getenv("SOAK_SCRIPT"))
 
-local kinds, pause_ms, init_of_bench = {}, 0, init
+local kinds, pause_ms, init_of_bench, response_of_bench = {}, 0, init, response
 
 function init(args)
   init_of_bench(args)
@@ -27,6 +27,19 @@ function request()
       return kind.request
     end
   end
+end
+
+function response(status, headers, body)
+  ending = "}"
+  for name, value in pairs(headers) do
+    if string.lower(name) == "content-type" and string.find(value, "event-stream", 1, true) then
+      ending = "data: [DONE]\n\n"
+      if string.find(body, 'data: {"error"', 1, true) then
+        cut_short = cut_short + 1
+      end
+    end
+  end
+  response_of_bench(status, headers, body)
 end
 
 function delay() -- spread, so that connections do not ask in step

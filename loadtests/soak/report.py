@@ -8,7 +8,9 @@ from loadtests.bench.machine import described
 from loadtests.bench.report.tables import number, table
 from loadtests.soak.samples import Sample, slope_mib_h
 
-OURS = ("Ingress", "ModelRouter", "model-bench", "model-slow")
+OURS = ("Ingress", "ModelRouter", "model-bench", "model-slow", "sluice")
+LEAST_LEFT_S = 0.5
+"""Streams a second that must have been left, or nothing is shown of leaving."""
 MOST_MIB_H, MOST_SHARE_H = 2.0, 0.02
 """A process grows if it does so by more than both: MiB an hour, and a share of its own memory an hour."""
 WARM_SHARE = 1 / 3
@@ -45,10 +47,19 @@ def failures(results: dict[str, Any]) -> list[str]:
         for role, found in results["growth"].items()
         if role in OURS and grows(found)
     ]
+    said += [f"nothing is known of {role}" for role in OURS if role not in results["growth"]]
     said += [f"left behind: {each['what']}: {each['found']:g}" for each in results["leftovers"] if not each["gone"]]
     wrong = {status: count for status, count in results["by_status"].items() if status not in ("200", "429")}
     if wrong or results["errors"]:
         said.append(f"replies other than 200 and 429: {wrong}; broken connections: {results['errors']}")
+    if results["cut_short"]:
+        said.append(f"replies that were not whole: {results['cut_short']}")
+    if results["lost"]:
+        said.append(f"stretches without figures: {results['lost']}")
+    if results["troubles"]:
+        said.append(f"those who leave and who watch: {results['troubles']}")
+    if results["left"] < LEAST_LEFT_S * 60 * results["minutes"]:
+        said.append(f"only {results['left']} streams were left by their clients")
     return said
 
 
@@ -76,12 +87,13 @@ def section(results: dict[str, Any]) -> str:
         [
             f"The last run ({results['date']}; {described(results['machine'])}): {results['minutes']:g} minutes at "
             f"{results['requests_s']:,.0f} requests/s, {results['share']:.0%} of the {results['saturation_s']:,.0f} "
-            f"that the same clients reached without pauses. {statuses}; {results['errors']} broken connections. "
+            f"that the same clients reached without pauses. {statuses}; {results['errors']} broken connections, "
+            f"{results['cut_short']} replies that were not whole. "
             f"{results['left']:,} streams were left by their clients after the first event; the feed was watched "
             f"{results['watched']} times" + (f"; {dict(troubles)}." if troubles else "."),
             "Memory is what a process would give back if it ended. Slopes: least squares over the last two thirds.",
             table(("process", "warm MiB", "at the end", "MiB an hour", "", "open files", "threads"), rows),
-            "After the traffic and a pause in which every window has passed:",
+            "What requests hold, three seconds after the traffic; the rest when every window had passed:",
             table(("what", "may be", "is", ""), left),
         ]
     )

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ KINDS = (
 """Shares of 1000: with windows of requests, with windows of tokens and slots beside, streamed, denied."""
 
 LEAVERS_S = 2.0
-"""Streams a second whose client goes away after their first event."""
+"""Streams a second, at most, whose client goes away after their first event: they come one after another."""
 WATCHED_S, ALONE_S = 40.0, 20.0
 """For how long somebody watches the live feed, and then nobody does."""
 
@@ -53,8 +53,10 @@ def mixed(served: Served, seconds: float, pause_ms: float, seed: int) -> Figures
 def pause_for(rate_s: float, figures: Figures, pause_ms: float) -> float:
     """The pause with which as many connections come to this rate, if replies take as long as they did.
 
-    A connection's turn is its pause and its reply: clients / rate seconds.
+    A connection's turn is its pause and its reply: clients / rate seconds. Where there was no reply it stays as it is.
     """
+    if not figures.requests_s:
+        return pause_ms
     turn_ms = CLIENTS / figures.requests_s * 1000
     return max(0.0, pause_ms + CLIENTS / rate_s * 1000 - turn_ms)
 
@@ -87,7 +89,9 @@ class Company:
             await asyncio.to_thread(stop.wait)
             for task in coming:
                 task.cancel()
-            await asyncio.wait(coming)
+            for ended in await asyncio.gather(*coming, return_exceptions=True):
+                if not isinstance(ended, asyncio.CancelledError):
+                    self.troubles[f"ended: {ended!r}"] += 1
 
     async def _leavers(self, client: httpx.AsyncClient) -> None:
         asked = {**json.loads(body(stream=True)), "model": "slow"}
@@ -96,6 +100,9 @@ class Company:
             try:
                 headers = {"authorization": f"Bearer {secret(METERED)}"}
                 async with client.stream("POST", "v1/chat/completions", json=asked, headers=headers) as reply:
+                    if reply.status_code != 200:
+                        self.troubles[f"stream: {reply.status_code}"] += 1
+                        continue
                     async for _ in reply.aiter_bytes():
                         break
                 self.left += 1
@@ -107,11 +114,13 @@ class Company:
         while True:
             self.watched += 1
             until = time.monotonic() + WATCHED_S
-            with suppress(httpx.HTTPError):
+            try:
                 async with client.stream("GET", "admin/live", params=query, headers=headers) as reply:
                     if reply.status_code != 200:
                         self.troubles[f"feed: {reply.status_code}"] += 1
                     async for _ in reply.aiter_bytes():
                         if time.monotonic() > until:
                             break
+            except httpx.HTTPError as error:
+                self.troubles[f"feed: {type(error).__name__}"] += 1
             await asyncio.sleep(ALONE_S)

@@ -113,12 +113,13 @@ def sluice(
     user_catalogue: Entry | None = None,
     options: Mapping[str, Any] | None = None,
     models: Mapping[str, Mapping[str, Any]] | None = None,
+    each_token: Sequence[str] = (),
     ingresses: int = 1,
     import_path: str = "serve_app:build",
     args: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Sluice, configured as a user would. `options`: of the engine of `MODEL`; `models`: of engines by model's name,
-    instead. `args`: further ones of the application."""
+    instead. `each_token`: models whose tokens do not wait for each other. `args`: further ones of the application."""
     engines = models or {MODEL: options or AT_ONCE}
     return {
         "name": name,
@@ -127,7 +128,12 @@ def sluice(
         "args": {
             "redis": {"url": redis_url, "key_prefix": name, "deadline_ms": DEADLINE_MS},
             "models": [
-                {"name": model, "engine": {"kind": "simulated", "options": dict(own)}} for model, own in engines.items()
+                {
+                    "name": model,
+                    "engine": {"kind": "simulated", "options": dict(own)},
+                    **({"stream_interval_ms": 0} if model in each_token else {}),
+                }
+                for model, own in engines.items()
             ],
             **(args or {}),
         },

@@ -18,15 +18,19 @@ from loadtests.bench.applications import (
     sluice,
 )
 
-PACED = "paced"
+PACED, EACH = "paced", "each"
+_A_TOKEN_EVERY_5_MS = {"first_token_ms": 5, "inter_token_ms": 5, "reply_tokens": CHUNKS}
 MODELS: Mapping[str, Mapping[str, Any]] = {
     MODEL: AT_ONCE,
-    PACED: {"first_token_ms": 5, "inter_token_ms": 5, "reply_tokens": CHUNKS},
+    PACED: _A_TOKEN_EVERY_5_MS,
+    EACH: _A_TOKEN_EVERY_5_MS,
 }
-"""One that takes no time, and one whose tokens come one by one as a real model's do, faster than most."""
+"""One that takes no time, and one whose tokens come one by one as a real model's do, faster than most. `EACH` is the
+same without what Sluice does by default: to have tokens travel together that come within 10 ms."""
 
 SLUICE, METERED_SLUICE, BARE, LIMITS, CONSTANT = "sluice", "sluice, tokens", "bare", "limits", "constant"
-OURS = (SLUICE, METERED_SLUICE)
+SLUICE_EACH = "sluice, each token"
+OURS = (SLUICE, METERED_SLUICE, SLUICE_EACH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Contestant:
     tenant: str = ROOMY
     status: int = 200
     """Of every reply, if all goes well."""
+    model: str | None = None
+    """Another than the case's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,9 @@ class Case:
     clients: tuple[int, ...]
     stream: bool = False
     model: str = MODEL
-    long: bool = False
-    """A request takes so long that few of them fit into a round: rounds are longer, and the rate is worked out from how
-    long requests take, since counting those that ended would count in steps of one a client."""
+    longer: int = 1
+    """By how much its rounds are longer: where a request takes so long that few of them fit into one. The rate is then
+    worked out from how long requests take, since counting those that ended would count in steps of one a client."""
 
 
 _SLUICE, _BARE = Contestant(SLUICE, "sluice"), Contestant(BARE, "bare")
@@ -68,18 +74,19 @@ CASES = (
         f"Streamed replies of {CHUNKS} chunks, from a model that takes no time",
         _ALL,
         BARE,
-        (1, 16, 64),
+        (1, 16),
         stream=True,
     ),
+    Case("crowded", "The same for many clients", (_SLUICE, _BARE), BARE, (64,), stream=True, longer=5),
     Case(
         PACED,
         f"Streamed replies of {CHUNKS} chunks, a token every 5 ms",
-        (_SLUICE, _BARE),
+        (Contestant(SLUICE_EACH, "sluice", model=EACH), _SLUICE, _BARE),
         BARE,
         (16, 64),
         stream=True,
         model=PACED,
-        long=True,
+        longer=2,
     ),
     Case(
         "denied",
@@ -94,8 +101,8 @@ CASES = (
 def applications(redis_url: str, cases: tuple[Case, ...]) -> list[Entry]:
     """Those that these cases need."""
     made: dict[str, Callable[[], Entry]] = {
-        "sluice": lambda: sluice(redis_url, models=MODELS),
-        "bare": lambda: bare(models=MODELS),
+        "sluice": lambda: sluice(redis_url, models=MODELS, each_token=(EACH,)),
+        "bare": lambda: bare(models={name: MODELS[name] for name in (MODEL, PACED)}),
         "limits": lambda: limits(redis_url),
         "constant": constant,
     }

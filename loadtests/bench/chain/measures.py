@@ -18,9 +18,6 @@ WARM_UP_S = 1.0
 PAUSE_S = 0.2
 """Between two measurements: what was under way when the one before ended is cancelled meanwhile."""
 
-LONGER = 2
-"""By how much rounds of long requests are."""
-
 Say = Callable[[str], None]
 
 
@@ -89,7 +86,7 @@ def measured(served: Site, cases: Sequence[Case], rounds: int, seconds: float, s
             _drive(served, case, contestant, 16, WARM_UP_S)
     found: Found = {
         case.name: {
-            clients: {each.name: Rounds(each, clients, case.long) for each in case.contestants}
+            clients: {each.name: Rounds(each, clients, case.longer > 1) for each in case.contestants}
             for clients in case.clients
         }
         for case in cases
@@ -101,7 +98,7 @@ def measured(served: Site, cases: Sequence[Case], rounds: int, seconds: float, s
                 for contestant in case.contestants[:: 1 if number % 2 == 0 else -1]:
                     taken = found[case.name][clients][contestant.name]
                     before_s = _cpu_s(served, contestant)
-                    figures = _drive(served, case, contestant, clients, seconds * (LONGER if case.long else 1))
+                    figures = _drive(served, case, contestant, clients, seconds * case.longer)
                     replies = max(1, sum(figures.by_status.values()))
                     taken.cpu_us.append((_cpu_s(served, contestant) - before_s) / replies * 1e6)
                     taken.figures.append(figures)
@@ -111,11 +108,12 @@ def measured(served: Site, cases: Sequence[Case], rounds: int, seconds: float, s
 
 
 def ratios(found: dict[str, Rounds], base: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Each round's figures against the base's of the same round: medians with their spread."""
+    """Each round's figures against the base's of the same round: medians with their spread. A round in which the base
+    finished nothing says nothing, and is left out."""
     against = found[base]
 
     def divided(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-        return spread_of([a / b if b else 0.0 for a, b in zip(ours, theirs, strict=True)])
+        return spread_of([a / b for a, b in zip(ours, theirs, strict=True) if b] or [0.0])
 
     return {
         name: {
@@ -146,7 +144,7 @@ def summaries(found: Found, cases: Sequence[Case]) -> dict[str, Any]:
 def _drive(served: Site, case: Case, contestant: Contestant, clients: int, seconds: float) -> Figures:
     return drive(
         served.url(contestant.application),
-        body(stream=case.stream, model=case.model),
+        body(stream=case.stream, model=contestant.model or case.model),
         headers(contestant.tenant),
         connections=clients,
         duration_s=seconds,
@@ -156,7 +154,8 @@ def _drive(served: Site, case: Case, contestant: Contestant, clients: int, secon
 
 def _prove(served: Site, case: Case, contestant: Contestant) -> None:
     """Asks once, and looks at the reply: what is fast because it does something else is not measured."""
-    url, asked = served.url(contestant.application), body(stream=case.stream, model=case.model)
+    url = served.url(contestant.application)
+    asked = body(stream=case.stream, model=contestant.model or case.model)
     if contestant.tenant == SPENT:
         httpx.post(url, content=asked, headers=headers(SPENT), timeout=30)  # the one request that its key has
     answer = httpx.post(url, content=asked, headers=headers(contestant.tenant), timeout=30)

@@ -18,8 +18,8 @@ LIMITS = {secret(ROOMY): OUT_OF_REACH, secret(EDGE): EDGE_LIMIT}
 _BOTH = (Contestant(SLUICE, SLUICE), Contestant(LITELLM, LITELLM))
 
 CASES = (
-    Case("unary", "Whole replies", _BOTH, LITELLM, (1, 16), long=True),
-    Case("streamed", f"Streamed replies of {CHUNKS} chunks", _BOTH, LITELLM, (1, 16), stream=True, long=True),
+    Case("unary", "Whole replies", _BOTH, LITELLM, (1, 16), longer=2),
+    Case("streamed", f"Streamed replies of {CHUNKS} chunks", _BOTH, LITELLM, (1, 16), stream=True, longer=2),
 )
 """Requests through LiteLLM take so long that rates are worked out from how long they take (`Case.long`)."""
 

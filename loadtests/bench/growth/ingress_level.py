@@ -71,7 +71,8 @@ def in_turns(
             cpu_s, redis_s = serving.cpu_s(), _redis_s(redis)
             figures = load(seconds)
             cpu_s, redis_s = serving.cpu_s() - cpu_s, _redis_s(redis) - redis_s
-            assert not figures.wrong(status), figures
+            if figures.wrong(status):
+                raise RuntimeError(f"{name}: replies other than whole ones of status {status}: {figures}")
             count = sum(figures.by_status.values())
             found[name].append(
                 {

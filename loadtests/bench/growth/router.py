@@ -1,7 +1,7 @@
 """What one model router carries: the real exchange of many ingresses with it, in two processes without Ray.
 
-Messages are pickled as Ray does it; what Ray itself adds to a call is measured in `chain`. The router's CPU time is its
-whole process's.
+Messages are pickled as Ray does it; what Ray itself adds to a call is measured in `in_ray`. The router's CPU time is
+its whole process's.
 """
 
 import asyncio

@@ -107,11 +107,14 @@ _LAYOUTS = {
 def _cluster(results: Results) -> str:
     rows = []
     for layout, sizes in results["cluster"].items():
+        alone_us = sizes["one Redis"]["cpu_us"]["median"]
         for size, row in sizes.items():
             figures = (told(row["p50_us"]), number(row["scripts"]["median"]), told(row["cpu_us"]))
-            rows.append((_LAYOUTS[layout], size, *figures, f"{row['busiest_share']['median']:.0%}"))
+            share = row["busiest_share"]["median"]
+            more = number(alone_us / (row["cpu_us"]["median"] * share))
+            rows.append((_LAYOUTS[layout], size, *figures, f"{share:.0%}", more))
     header = ("layout", "primaries", "p50 µs of acquiring", "script calls a request", "CPU µs a request, all together")
-    return table((*header, "share of the busiest"), rows)
+    return table((*header, "share of the busiest", "carries, against one Redis"), rows)
 
 
 def _shards(results: Results) -> str:

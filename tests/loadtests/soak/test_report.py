@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from loadtests.bench.wrk import Figures
-from loadtests.soak.report import failures, grows, growth
+from loadtests.soak.leftovers import left_behind
+from loadtests.soak.report import OURS, failures, grows, growth
 from loadtests.soak.samples import Sample, slope_mib_h
 from loadtests.soak.traffic import CLIENTS, pause_for
 
@@ -31,13 +32,20 @@ def test_what_grows(warm: float, slope: float, verdict: bool) -> None:
     assert grows({"warm_mib": warm, "slope_mib_h": slope}) is verdict
 
 
+FLAT = {"warm_mib": 100.0, "slope_mib_h": 0.1}
+
+
 def whole(**changed: Any) -> dict[str, Any]:
-    flat = {"warm_mib": 100.0, "slope_mib_h": 0.1}
     return {
-        "growth": {"Ingress": flat, "raylet": flat},
+        "growth": {**dict.fromkeys(OURS, FLAT), "raylet": FLAT},
         "leftovers": [{"what": "slots in use", "found": 0, "gone": True}],
         "by_status": {"200": 10, "429": 3},
         "errors": 0,
+        "cut_short": 0,
+        "lost": 0,
+        "troubles": {},
+        "left": 100,
+        "minutes": 2,
         **changed,
     }
 
@@ -49,10 +57,18 @@ def test_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"growth": {"Ingress": {"warm_mib": 100.0, "slope_mib_h": 30.0}}}, "Ingress grows by 30 MiB an hour"),
+        (
+            {"growth": dict.fromkeys(OURS, FLAT) | {"Ingress": {"warm_mib": 100.0, "slope_mib_h": 30.0}}},
+            "Ingress grows by 30 MiB an hour",
+        ),
+        ({"growth": dict.fromkeys(OURS[1:], FLAT)}, "nothing is known of Ingress"),
         ({"leftovers": [{"what": "slots in use", "found": 2, "gone": False}]}, "left behind: slots in use: 2"),
         ({"by_status": {"200": 10, "503": 1}}, "replies other than 200 and 429"),
         ({"errors": 4}, "broken connections: 4"),
+        ({"cut_short": 2}, "not whole: 2"),
+        ({"lost": 1}, "without figures: 1"),
+        ({"troubles": {"stream: 503": 3}}, "stream: 503"),
+        ({"left": 59}, "only 59 streams"),
     ],
 )
 def test_each_broken_promise_is_said(changed: dict[str, Any], said: str) -> None:
@@ -68,3 +84,15 @@ def test_the_pause_comes_to_the_rate() -> None:
         pause_ms = pause_for(rate_s, figures, pause_ms)
     assert CLIENTS / (pause_ms + reply_ms) * 1000 == pytest.approx(rate_s)
     assert pause_for(10_000, Figures(100, 20, 20, {200: 1}), 0) == 0
+    assert pause_for(400, Figures(0, 0, 0, {}), 30) == 30, "nobody was answered"
+
+
+def test_what_came_and_what_went() -> None:
+    before, after = seen(0, Ingress=1, haproxy=1), seen(30, Ingress=1)
+    after.redis_keys = before.redis_keys + 1
+    left = [each for each in left_behind(before, after, {"haproxy'", "IDLE'"}) if not each.gone]
+    assert [(each.what, each.found) for each in left] == [
+        ("keys in Redis", 1),
+        ("processes that ended haproxy", 1),
+        ("processes that came haproxy'", 1),
+    ]

@@ -20,7 +20,7 @@ def results() -> dict[str, Any]:
     for case in CASES:
         cases[case.name] = {}
         for clients in case.clients:
-            found = {each.name: Rounds(each, clients, case.long) for each in case.contestants}
+            found = {each.name: Rounds(each, clients, case.longer > 1) for each in case.contestants}
             for name, each in found.items():
                 rate = 100 if name in OURS else 200
                 each.cpu_us = [1000]

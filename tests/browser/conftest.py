@@ -73,12 +73,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
         yield Application(url, tmp_path_factory.getbasetemp(), Path(os.devnull), None)  # type: ignore[arg-type]
         return
     folder, port = tmp_path_factory.mktemp("browser"), free_port()
-    config = configuration(port, folder / "state")
-    redis_options = config["applications"][0]["args"]["redis"]
-    redis_options["deadline_ms"] = (
-        1_000  # a browser on the same two cores; a 503 for want of time is not the matter here
-    )
-    with serving(config, folder) as running:
+    with serving(configuration(port, folder / "state"), folder) as running:
         yield running
 
 

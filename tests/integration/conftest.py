@@ -74,11 +74,13 @@ def free_port() -> int:
 
 
 def configuration(port: int, state_dir: Path) -> dict[str, Any]:
-    """serve_config.yaml as it is, on a free port and with files of its own; and a key that is limited soon."""
+    """serve_config.yaml as it is, on a free port and with files of its own; a key that is limited soon; and time for
+    Redis, since other tests keep the machine's cores busy."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config["http_options"]["port"] = port
     application = config["applications"][0]
     application["args"]["state_dir"] = str(state_dir)
+    application["args"]["redis"]["deadline_ms"] = 2_000
     catalogue = application["deployments"][0]["user_config"]["catalogue"]
     catalogue["policies"].append(
         {"name": "slow", "scope": "API_KEY", "limit": 2, "window": "3s", "match": {"api_key": "demo-batch"}}

@@ -27,7 +27,7 @@ def ask(application: Application, model: str, patience_ms: int) -> httpx.Respons
 def until_given_up(application: Application) -> None:
     """Serve tries three times; meanwhile requests wait, as they do for any replica that starts."""
     give_up = time.monotonic() + START_S
-    while (reply := ask(application, "sim-large", 500)) is None or reply.status_code != 503:
+    while (reply := ask(application, "sim-large", 500)) is None or "model_unavailable" not in reply.text:
         assert time.monotonic() < give_up, application.log.read_text()[-3_000:]
         assert reply is None or reply.status_code in (404, 429), reply.text
         time.sleep(0.5)

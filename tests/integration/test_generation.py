@@ -43,7 +43,6 @@ def application(folder: Path) -> Iterator[Application]:
     config = configuration(free_port(), folder / "state")
     application = config["applications"][0]
     names = ("parrot", "tiny", "endless")
-    application["args"]["redis"]["deadline_ms"] = 2_000
     application["args"]["models"] = [
         {"name": name, "engine": {"kind": "transformers", "options": {"model": str(folder / name)}}} for name in names
     ]

@@ -29,7 +29,7 @@ LONGEST_SHOWN = 60
 """Characters of a value that an error repeats."""
 
 _USER_OF_URL = re.compile(r"//\S*@")
-"""User and password of an address: all up to the last `@`, since a password may hold one."""
+"""User and password of an address in a sentence: all up to the last `@`, since a password may hold one."""
 
 _MUST_BE_MAPPING = "must be a mapping of keys to values"
 
@@ -81,13 +81,13 @@ def validate(data: Any, model: type[BaseModel], path: KeyPath) -> list[Problem]:
     except (TypeError, ValueError, AttributeError, NotImplementedError) as exc:
         # Validators that run before pydantic's own take a well-formed value for granted, and some of Ray's raise what
         # pydantic does not collect.
-        return [Problem(path, f"not accepted: {exc}")]
+        return [Problem(path, f"not accepted: {_USER_OF_URL.sub('//…@', str(exc))}")]
     return []
 
 
 def _unknown_keys(data: Any, model: type[BaseModel], path: KeyPath, overrides: Overrides) -> Iterator[Problem]:
     if not isinstance(data, dict):
-        yield Problem(path, f"{_MUST_BE_MAPPING}, but it is {_shown(data, path)}")
+        yield Problem(path, f"{_MUST_BE_MAPPING}, but it is {_shown(data)}")
         return
     known = _known_keys(model)
     for key, value in data.items():
@@ -189,21 +189,20 @@ def _real_path(data: Any, error: ErrorDetails) -> KeyPath:
 def _text(error: ErrorDetails, path: KeyPath) -> str:
     if error["type"] == "missing":
         return "missing; this key is required"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = _USER_OF_URL.sub("//…@", error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:] if message.startswith("Input ") else message
-    if isinstance(error["input"], dict | list) or _is_secret(path):
-        return message
-    return f"{message}, but it is {_shown(error['input'], path)}"
-
-
-def _is_secret(path: KeyPath) -> bool:
     name = str(path[-1]).lower() if path else ""
-    return name not in PUBLIC_NAMES and any(word in name for word in SECRET_WORDS)
+    secret = name not in PUBLIC_NAMES and any(word in name for word in SECRET_WORDS)
+    if secret or isinstance(error["input"], dict | list):
+        return message
+    return f"{message}, but it is {_shown(error['input'])}"
 
 
-def _shown(value: Any, path: KeyPath) -> str:
-    """A value as an error repeats it: not the text of a secret, nor a password in an address."""
-    if _is_secret(path) and isinstance(value, str):
-        return "a text"
-    shown = _USER_OF_URL.sub("//…@", repr(value))
+def _shown(value: Any) -> str:
+    """A value as an error repeats it: of what may be an address neither what is before its host nor its options."""
+    if isinstance(value, str):
+        hidden, at, rest = value.rpartition("@")
+        value = f"…@{rest}" if at else rest
+        value = f"{value.partition('?')[0]}?…" if "://" in hidden + rest and "?" in value else value
+    shown = repr(value)
     return shown if len(shown) <= LONGEST_SHOWN else shown[: LONGEST_SHOWN - 1] + "…"

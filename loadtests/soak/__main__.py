@@ -80,6 +80,9 @@ def run(served: Served, redis_url: str, minutes: float) -> dict[str, Any]:
             except WrkError as error:
                 lost += 1
                 print(f"a stretch without figures: {error}", flush=True)
+                if served.process.poll() is not None or not samples:
+                    raise SystemExit(f"FAILED: the server is gone: {error}") from error
+                time.sleep(STRETCH_S)
                 continue
             pause_ms = pause_for(rate_s, figures, pause_ms)
             statuses.update(figures.by_status)

@@ -60,8 +60,10 @@ def left_behind(before: Sample, after: Sample, came: Set[str]) -> list[Leftover]
     for role, most in before.descriptors.items():
         if role in after.descriptors:
             found.append(Leftover(f"open files of {role}", after.descriptors[role], most + SPARE_DESCRIPTORS))
-    ended = sorted(before.memory_mib.keys() - after.memory_mib.keys())
-    new = sorted(role for role in came if not role.startswith(IDLE))
+    ended, new = (
+        sorted(role for role in roles if not role.startswith(IDLE))
+        for roles in (before.memory_mib.keys() - after.memory_mib.keys(), came)
+    )
     return [
         *found,
         Leftover(f"processes that ended {' '.join(ended)}".strip(), len(ended), 0),

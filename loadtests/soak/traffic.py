@@ -82,6 +82,8 @@ class Company:
         finally:
             stop.set()
             thread.join(30)
+            if thread.is_alive():
+                self.troubles["did not end"] += 1
 
     async def _come(self, stop: threading.Event) -> None:
         async with httpx.AsyncClient(base_url=self.served.url("sluice", ""), timeout=30) as client:
@@ -121,6 +123,8 @@ class Company:
                     async for _ in reply.aiter_bytes():
                         if time.monotonic() > until:
                             break
+                    else:
+                        self.troubles["feed: ended"] += 1
             except httpx.HTTPError as error:
                 self.troubles[f"feed: {type(error).__name__}"] += 1
             await asyncio.sleep(ALONE_S)

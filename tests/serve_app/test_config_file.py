@@ -306,15 +306,14 @@ def test_another_application_beside_ours_is_left_alone(tmp_path: Path) -> None:
     ("name", "value", "says"),
     [
         ("redis", {"url": "rediss+wrong://user:hunter2@host"}, "args.redis.url: "),
-        ("redis", "redis://:hunter2@db:6379/0", "must be a mapping of keys to values, but it is 'redis://…@db:6379/0'"),
+        ("redis", "redis://:hunter2@db:6379/0", "must be a mapping of keys to values, but it is '…@db:6379/0'"),
         ("redis", {"url": ["redis://:hunter2@db"]}, "args.redis.url: "),
-        ("redis", "redis://u:hunter2/@x@db", "but it is 'redis://…@db'"),
-        (
-            "tracing",
-            {"endpoint": "http://bob:hunter2@collector"},
-            "without user and password, but it is 'http://…@coll",
-        ),
-        ("http", {"cors_origins": ["https://bob:hunter2@chat"]}, "without a path, or *, but it is 'https://…@chat'"),
+        ("redis", "redis://u:hunter2/@x@db", "but it is '…@db'"),
+        ("redis", "redis://:a hunter2@db", "but it is '…@db'"),
+        ("redis", "unix:///run/redis.sock?password=hunter2", "but it is 'unix:///run/redis.sock?…'"),
+        ("tracing", {"endpoint": "http://bob:hunter2@collector"}, "without user and password, but it is '…@collector'"),
+        ("tracing", {"endpoint": "bob:hunter2@collector:4318"}, "but it is '…@collector:4318'"),
+        ("http", {"cors_origins": ["https://bob:hunter2@chat"]}, "without a path, or *, but it is '…@chat'"),
         ("http", {"trusted_proxies": ["http://bob:hunter2@proxy"]}, "must be an address or network such as"),
     ],
 )
@@ -323,6 +322,22 @@ def test_a_secret_is_not_repeated(name: str, value: object, says: str, tmp_path:
     app(data)["args"][name] = value
     (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)))
     assert says in problem
+    assert "hunter2" not in problem
+
+
+def test_a_secret_is_not_repeated_by_rays_own_words(tmp_path: Path) -> None:
+    data = copy.deepcopy(GOOD)
+    app(data)["runtime_env"] = {"working_dir": "git+https://hunter2@example.com/o/r"}
+    (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)))
+    assert "hunter2" not in problem
+
+
+def test_arguments_of_a_model_are_not_repeated(tmp_path: Path) -> None:
+    data = copy.deepcopy(GOOD)
+    options = {"import_path": "tests.integration.parrot:Parrot", "arguments": [{"api_key": "hunter2"}]}
+    app(data)["args"]["models"][0]["engine"] = {"kind": "python", "options": options}
+    (problem,) = problems_of(write(tmp_path, yaml.safe_dump(data)))
+    assert "arguments: Input should be a valid dictionary" in problem
     assert "hunter2" not in problem
 
 

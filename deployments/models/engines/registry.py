@@ -53,7 +53,10 @@ def _problem(problem: ErrorDetails, accepted: type[Options]) -> str:
         return f"unknown option {name}; known are {', '.join(accepted.model_fields)}"
     if problem["type"] == "missing":
         return f"{name} is missing"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}, but it is {problem['input']!r:.80}"
+    message = f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+    if isinstance(problem["input"], dict | list):  # which may hold what is secret: a model's own arguments
+        return message
+    return f"{message}, but it is {problem['input']!r:.80}"
 
 
 def make_engine(kind: str, options: EngineOptions) -> Engine:

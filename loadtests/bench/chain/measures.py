@@ -109,11 +109,14 @@ def measured(served: Site, cases: Sequence[Case], rounds: int, seconds: float, s
 
 def ratios(found: dict[str, Rounds], base: str) -> dict[str, dict[str, dict[str, float]]]:
     """Each round's figures against the base's of the same round: medians with their spread. A round in which the base
-    finished nothing says nothing, and is left out."""
+    finished nothing says nothing, and is left out; raises `WrongReplyError` where that is all of them."""
     against = found[base]
 
     def divided(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-        return spread_of([a / b for a, b in zip(ours, theirs, strict=True) if b] or [0.0])
+        found = [a / b for a, b in zip(ours, theirs, strict=True) if b]
+        if not found:
+            raise WrongReplyError(f"{base} finished nothing in any round: make rounds longer (`Case.longer`)")
+        return spread_of(found)
 
     return {
         name: {

@@ -65,8 +65,8 @@ def section(results: dict[str, Any]) -> str:
     measured = results["options"]
     parts = [
         f"The last run ({results['date']}): {described(results['machine'])}. {measured['rounds']} rounds of "
-        f"{measured['seconds']:g} s for each figure (streams of many clients: 5 s; of paced tokens: 2 s); it took "
-        f"{results['took_s']:.0f} s.",
+        f"{measured['seconds']:g} s for each figure ({_longer(measured['seconds'])}); "
+        f"it took {results['took_s']:.0f} s.",
         "### What the chain must reach",
         targets_table([from_json(each) for each in results["targets"]], results["runs"]),
         "![requests a second of each contestant, by clients](chain-benchmark.svg)",
@@ -75,6 +75,10 @@ def section(results: dict[str, Any]) -> str:
         if case.name in results["cases"]:
             parts += [f"### {case.title}", case_table(case, results["cases"][case.name])]
     return "\n\n".join(parts)
+
+
+def _longer(seconds: float) -> str:
+    return ", ".join(f"`{case.name}`: {seconds * case.longer:g} s" for case in CASES if case.longer > 1)
 
 
 def text(results: dict[str, Any]) -> str:

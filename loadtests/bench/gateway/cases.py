@@ -21,7 +21,7 @@ CASES = (
     Case("unary", "Whole replies", _BOTH, LITELLM, (1, 16), longer=2),
     Case("streamed", f"Streamed replies of {CHUNKS} chunks", _BOTH, LITELLM, (1, 16), stream=True, longer=2),
 )
-"""Requests through LiteLLM take so long that rates are worked out from how long they take (`Case.long`)."""
+"""Requests through LiteLLM take so long that rates are worked out from how long they take (`Case.longer`)."""
 
 
 def application(redis_url: str) -> Entry:

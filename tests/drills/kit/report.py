@@ -68,7 +68,8 @@ def publish(results: Sequence[Result], took_s: float) -> None:
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
     day = time.strftime("%Y-%m-%d")
-    failed, skipped = (sum(map(bool, each)) for each in zip(*((r.problems, r.skipped) for r in results), strict=True))
+    failed = sum(bool(result.problems) for result in results)
+    skipped = sum(bool(result.skipped) for result in results)
     outcome = (f"{failed} failed" if failed else "none failed") + (f", {skipped} skipped" if skipped else "")
     told = f"{day}, {machine()}; {len(results)} drills in {took_s / 60:.1f} minutes, {outcome}.\n\n{table(results)}"
     PAGE.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}")

@@ -101,9 +101,11 @@ def test_a_client_that_leaves_a_stream_frees_its_slot(application: Application) 
 
 def _logs(application: Application) -> dict[bytes, bytes | None]:
     """The logs of two windows as they lie in Redis, which time alone does not change: `used` falls as requests leave
-    their windows.
+    their windows. All of it is in the append-only file by then: what waits for the disk would be lost with the process.
     """
     with Redis(unix_socket_path=str(runtime_dir_path(application.state_dir) / "redis.sock")) as redis:
+        while redis.info("persistence")["aof_buffer_length"]:
+            time.sleep(0.05)
         keys = [key for name in ("everyone", "standard-rate") for key in redis.scan_iter(f"*:{name}:*")]
         return {key: redis.dump(key) for key in keys}
 

@@ -14,15 +14,15 @@ from tests.policies.redis_server import RedisServer, binaries
 OPS = Actor("ops1", "olga", "platform")
 
 
+PATIENT_S = 10.0
+"""Longer than the product waits: other tests keep the machine's cores busy."""
+
+
 @pytest.fixture(scope="package", params=binaries().items(), ids=binaries())
 def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     server = RedisServer(request.param[1]).start()
     yield server
     server.close()
-
-
-PATIENT_S = 10.0
-"""Longer than the product waits: other tests keep the machine's cores busy."""
 
 
 def store_on(server: RedisServer, **options: int) -> CatalogueStore:

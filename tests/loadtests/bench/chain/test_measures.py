@@ -3,7 +3,7 @@
 import pytest
 
 from loadtests.bench.chain.cases import CASES, Contestant, applications
-from loadtests.bench.chain.measures import Rounds, ratios
+from loadtests.bench.chain.measures import Rounds, WrongReplyError, ratios
 from loadtests.bench.wrk import Figures
 
 
@@ -28,6 +28,16 @@ def test_ratios_are_of_the_same_round() -> None:
     assert list(found) == ["ours"]
     assert found["ours"]["requests_s"] == {"median": 2, "low": 1, "high": 3}
     assert found["ours"]["p50_ms"]["median"] == 0.5
+
+
+def test_a_round_in_which_the_base_finished_nothing_says_nothing() -> None:
+    base = rounds("base", 50, 100)
+    base.figures[0] = Figures(0, 0, 0, {})
+    found = ratios({"ours": rounds("ours", 100, 300), "base": base}, "base")
+    assert found["ours"]["requests_s"] == {"median": 3, "low": 3, "high": 3}
+    base.figures[1] = Figures(0, 0, 0, {})
+    with pytest.raises(WrongReplyError, match="rounds longer"):
+        ratios({"ours": rounds("ours", 100, 300), "base": base}, "base")
 
 
 def test_what_fails_fast_is_not_fast() -> None:

@@ -15,6 +15,12 @@ def test_what_must_not_grow(results: dict[str, Any]) -> None:
     assert "10,000 keys" in targets[2].what
 
 
+def test_growth_is_against_whatever_costs_least(results: dict[str, Any]) -> None:
+    entries = results["limiter"]["entries"]["requests, admitted"]
+    entries["100"]["redis_cpu_us"]["median"] = 4 * entries["1000"]["redis_cpu_us"]["median"]
+    assert report.targets(results)[0].figure == 1
+
+
 def test_a_slower_ingress_with_many_keys_is_seen(results: dict[str, Any]) -> None:
     results["ingress"]["catalogue"]["10,000, few in use"]["requests_s"]["median"] = 500
     assert not report.targets(results)[2].reached

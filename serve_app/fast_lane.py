@@ -26,8 +26,8 @@ FAST_LANE = {
     "RAY_SERVE_SLOW_STARTUP_WARNING_S": "8",
     # Ray turns this on for a local cluster by itself, with two lines of warning.
     "RAY_AUTH_MODE": "token",
-    # How many lines of a replica's log are held back before they are written, all at once, while nothing else runs there.
-    # In throughput mode it would be 1000: a stall of some 20 ms, and a warning that a quiet replica keeps for ten minutes.
+    # How many lines of its log a replica holds back, to write them all at once while nothing else runs there. In
+    # throughput mode it would be 1000: a stall that p99 shows, and a warning that a quiet replica keeps for minutes.
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "20",
     # Each of a Ray process's threads (33 of a replica's) would fill an arena of its own in glibc's allocator, and its
     # memory grow for the first quarter of an hour by up to 10 MiB, also where nothing is asked of it.

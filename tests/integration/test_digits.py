@@ -26,6 +26,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     config["http_options"]["port"] = free_port()
     application = config["applications"][0]
     application["args"]["state_dir"] = str(folder / "state")
+    application["args"].setdefault("redis", {})["deadline_ms"] = 2_000  # other tests keep the machine's cores busy
     # Beside it a class that generates text and vectors, without its limits.
     talker = {"import_path": "tests.deployments.models.engines.python.models:Talker"}
     application["args"]["models"].append({"name": "talker", "engine": {"kind": "python", "options": talker}})

@@ -48,8 +48,9 @@ SLOTS = RateLimitPolicy(name="slots", scope="TENANT", unit="concurrent_requests"
 SLOT = "tenant:one"
 PREFIX = "nodes"
 
-# A node that dies takes its ingress and its model replica along: what ran there breaks, whoever asked.
-BROKEN = {"no reply", "broken off", "500 model_failed", "503 model_unavailable"}
+# A node that dies takes its ingress and its model replica along: what ran there breaks, whoever asked. The last one is
+# what Serve's own proxy says for an ingress that died (no HAProxy is in front here).
+BROKEN = {"no reply", "broken off", "500 model_failed", "503 model_unavailable", "500 'Internal Server Error'"}
 RECOVERS_S = 60.0
 
 

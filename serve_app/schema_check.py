@@ -200,6 +200,8 @@ def _text(error: ErrorDetails, path: KeyPath) -> str:
 
 def _shown(value: Any) -> str:
     """A value as an error repeats it: of what may be an address neither what is before its host nor its options."""
+    if isinstance(value, list):
+        return "a list"
     if isinstance(value, str):
         hidden, at, rest = value.rpartition("@")
         value = f"…@{rest}" if at else rest

@@ -309,6 +309,7 @@ def test_another_application_beside_ours_is_left_alone(tmp_path: Path) -> None:
         ("redis", "redis://:hunter2@db:6379/0", "must be a mapping of keys to values, but it is '…@db:6379/0'"),
         ("redis", {"url": ["redis://:hunter2@db"]}, "args.redis.url: "),
         ("redis", "redis://u:hunter2/@x@db", "but it is '…@db'"),
+        ("redis", [["redis://:hunter2@db"]], "must be a mapping of keys to values, but it is a list"),
         ("redis", "redis://:a hunter2@db", "but it is '…@db'"),
         ("redis", "unix:///run/redis.sock?password=hunter2", "but it is 'unix:///run/redis.sock?…'"),
         ("tracing", {"endpoint": "http://bob:hunter2@collector"}, "without user and password, but it is '…@collector'"),

@@ -35,7 +35,7 @@ with_node = if $(HAS_NODE); then $(1); \
   elif [ -n "$${CI:-}" ]; then echo "==> no Node 20.19 or later with npm: $(strip $(2))" >&2; exit 1; \
   else echo "==> no Node 20.19 or later with npm: $(strip $(2))"; fi
 
-.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page soak drills simulate sbom audit check format lock clean
+.PHONY: help run page api docs reference test test-vllm engines load bench bench-limiter bench-catalogue bench-embeddings bench-engines bench-live bench-page profile soak drills simulate sbom audit check format lock clean
 
 help: ## what this Makefile can do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -120,9 +120,12 @@ $(LITELLM_INSTALLED): requirements/litellm.lock requirements/installer.lock
 	@$(LITELLM)/bin/uv pip install --quiet --compile-bytecode --python $(LITELLM)/bin/python --no-deps --require-hashes -r requirements/litellm.lock
 	@touch $(LITELLM_INSTALLED)
 
+NEEDS_WRK := command -v wrk >/dev/null || { \
+  echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
+
 ARGUMENTS ?=
 bench: $(INSTALLED) ## measure everything that has a target (half an hour; wrk must be there; ARGUMENTS=--quick tries it)
-	@command -v wrk >/dev/null || { echo "==> no wrk on PATH, the client that measures: install it, as with apt install wrk" >&2; exit 1; }
+	@$(NEEDS_WRK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.lock
 	@$(BIN)/python -m loadtests.bench $(ARGUMENTS)
 
@@ -140,15 +143,21 @@ bench-engines: $(ENGINES) ## text generation batched and one by one, for 1, 8 an
 	@$(BIN)/python -m loadtests.bench.engines
 
 bench-live: $(INSTALLED) ## what the live feed costs the requests that an ingress alone serves (a minute)
+	@$(NEEDS_WRK)
 	@$(BIN)/python -m loadtests.bench.costs --only alone
 
 bench-page: $(INSTALLED) page ## the page under 20,000 requests a minute, beside a running `make run` (five minutes)
 	@$(BIN)/python -m loadtests.bench.page
 
+profile: $(INSTALLED) ## where the CPU time of a reply goes, replica by replica (three minutes; needs wrk, and root or ptrace_scope=0)
+	@$(NEEDS_WRK)
+	@$(BIN)/python -m loadtests.bench.profile
+
 load: $(INSTALLED) ## a load test: SCENARIO=edge_burst, without it a list; HOST=http://127.0.0.1:8000 or HOST=own
 	@$(BIN)/python -m loadtests.scenarios $(SCENARIO) $(if $(HOST),--host $(HOST)) $(ARGS)
 
 soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
+	@$(NEEDS_WRK)
 	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 drills: $(INSTALLED) ## break it on purpose, under load (a quarter of an hour; ONLY='redis-kill router' for some): docs/drills.md

@@ -10,9 +10,11 @@ something of every part. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from loadtests.bench.machine import described
@@ -20,6 +22,7 @@ from loadtests.bench.report.page import write_section
 from loadtests.bench.report.results import ROOT, read
 from loadtests.bench.report.tables import table
 from loadtests.bench.report.targets import from_json, targets_table
+from serve_app.processes import dies_with_parent
 
 PARTS = {
     "limiter": "the limiter beside others",
@@ -41,6 +44,7 @@ def main() -> None:
     for name in wanted:
         if name not in PARTS or not exists(name):
             parser.error(f"--only: there is no part {name!r}; there are {', '.join(filter(exists, PARTS))}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     failed = []
     for number in range(options.runs):
         for name in wanted:
@@ -57,6 +61,8 @@ def main() -> None:
             write_section("all", summary())
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
+    if not options.quick and (wrong := inexact(wanted)):
+        raise SystemExit(f"not exact: {'; '.join(wrong)}")
 
 
 def exists(part: str) -> bool:
@@ -67,11 +73,31 @@ def exists(part: str) -> bool:
         return False
 
 
+def inexact(parts: Sequence[str]) -> list[str]:
+    """Targets that allow no more and no less, and were missed in the last run. How fast something is, is told only."""
+    targets = [(name, from_json(each)) for name in parts for each in read(name).get("targets", [])]
+    return [
+        f"{name}: {each.what} {each.sign} {each.goal:g}, found {each.figure:g}"
+        for name, each in targets
+        if each.sign == "=" and not each.reached
+    ]
+
+
 def run(part: str, *, quick: bool) -> bool:
     """One part, to its end; whether it ended well."""
     began = time.monotonic()
     command = [sys.executable, "-m", f"loadtests.bench.{part}", *(["--quick"] if quick else [])]
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    # A group of its own, so that an interrupt comes to it once, from here: it takes away what it has started, and we
+    # wait for that.
+    process = subprocess.Popen(
+        dies_with_parent(command, signal.SIGINT), cwd=ROOT, stdin=subprocess.DEVNULL, process_group=0
+    )
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise SystemExit("interrupted") from None
     print(
         f"==> {part}: {'done' if status == 0 else f'exit status {status}'}, {time.monotonic() - began:.0f} s",
         flush=True,

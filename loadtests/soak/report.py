@@ -7,8 +7,13 @@ from typing import Any
 from loadtests.bench.machine import described
 from loadtests.bench.report.tables import number, table
 from loadtests.soak.samples import Sample, slope_mib_h
+from loadtests.soak.traffic import KINDS
 
 OURS = ("Ingress", "ModelRouter", "model-bench", "model-slow", "sluice")
+LEAST_SHARE = 0.6
+"""Of saturation: the server that cannot hold the pace any more has grown slower."""
+DENIED_SHARE, DENIED_SPARE = KINDS[-1][0] / sum(share for share, _, _ in KINDS), 0.02
+"""Of all replies: those to the key that has nothing left, and nobody else's."""
 LEAST_LEFT_S = 0.5
 """Streams a second that must have been left, or nothing is shown of leaving."""
 MOST_MIB_H, MOST_SHARE_H = 2.0, 0.02
@@ -52,6 +57,11 @@ def failures(results: dict[str, Any]) -> list[str]:
     wrong = {status: count for status, count in results["by_status"].items() if status not in ("200", "429")}
     if wrong or results["errors"]:
         said.append(f"replies other than 200 and 429: {wrong}; broken connections: {results['errors']}")
+    if results["share"] < LEAST_SHARE:
+        said.append(f"the pace was not held: {results['share']:.0%} of saturation")
+    denied = results["by_status"].get("429", 0) / max(1, sum(results["by_status"].values()))
+    if abs(denied - DENIED_SHARE) > DENIED_SPARE:
+        said.append(f"{denied:.1%} of the replies are denials, and {DENIED_SHARE:.0%} should be")
     if results["cut_short"]:
         said.append(f"replies that were not whole: {results['cut_short']}")
     if results["lost"]:

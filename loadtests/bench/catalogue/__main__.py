@@ -10,19 +10,18 @@ import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import uvloop
 
 from loadtests.bench.catalogue.filling import ACTOR, fill, policy
+from loadtests.bench.report.results import RESULTS, ROOT
 from policies.catalogue.live import LiveCatalogue
 from policies.catalogue.store import TIMEOUT_S, CatalogueStore
 from policies.connect import connect
 from tests.policies.redis_server import RedisServer, binaries
 
-ROOT = Path(__file__).parents[3]
 SIZES = ((10, 6), (10_000, 1_000), (1_000_000, 10_000))
 LOOKED_UP = 10_000
 RUNS = 3
@@ -82,8 +81,9 @@ def main() -> None:
     results = []
     for keys, policies in SIZES:
         print(f"{keys:,} keys, {policies:,} policies", file=sys.stderr)
-        server = RedisServer(next(iter(binaries().values()))).start()
+        server = RedisServer(next(iter(binaries().values())))
         try:
+            server.start()
             row = {"keys": keys, "policies": policies, **uvloop.run(_filled(server, keys, policies))}
             row |= _medians([_process(server, keys) for _ in range(RUNS)])
             row["propagation"] = uvloop.run(_propagation(server))
@@ -92,7 +92,8 @@ def main() -> None:
         results.append(row)
         print(json.dumps(row, indent=2))
     report = {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version(), "runs": RUNS, "sizes": results}
-    (ROOT / "loadtests" / "results" / "catalogue.json").write_text(json.dumps(report, indent=2) + "\n")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "catalogue.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

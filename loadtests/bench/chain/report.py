@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench.applications import CHUNKS
-from loadtests.bench.chain.cases import BARE, CASES, CONSTANT, OURS, SLUICE, Case
+from loadtests.bench.chain.cases import BARE, CASES, CONSTANT, OURS, PACED, SLUICE, SLUICE_EACH, Case
 from loadtests.bench.machine import described
 from loadtests.bench.report import bars
 from loadtests.bench.report.results import ROOT
@@ -56,6 +56,10 @@ def targets(cases: dict[str, Any]) -> list[Target]:
         for name, summary in measured["contestants"].items()
         if name in OURS
     )
+    for clients, measured in cases.get(PACED, {}).items():
+        ratio = measured["ratios"][SLUICE_EACH]["requests_s"]
+        what = f"streamed chunks/s at {clients} clients, a token every 5 ms and each alone, against bare"
+        found.append(Target(what, ">=", 0.95, ratio["median"], ratio["low"], ratio["high"]))
     found.append(Target("Sluice's replies that are not as they should be", "=", 0, wrong))
     return found
 

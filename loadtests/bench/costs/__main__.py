@@ -76,8 +76,9 @@ def run(wanted: tuple[str, ...] | list[str], options: argparse.Namespace) -> dic
         print(f"{time.monotonic() - began:5.0f} s  {line}", flush=True)
 
     results: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), "live_feed": {}}
-    server = RedisServer(next(iter(binaries().values()))).start()
+    server = RedisServer(next(iter(binaries().values())))
     try:
+        server.start()
         on = machine("ray", "uvicorn", "redis", **{"redis-server": redis_version(f"unix://{server.socket}")})
         results["machine"] = on
         if "alone" in wanted:

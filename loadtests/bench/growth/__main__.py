@@ -148,8 +148,9 @@ def _binary() -> str:
 @contextmanager
 def _redis() -> Iterator[RedisServer]:
     """A redis-server of our own, empty at first."""
-    server = RedisServer(_binary(), port=free_port()).start()
+    server = RedisServer(_binary(), port=free_port())
     try:
+        server.start()
         yield server
     finally:
         server.close()

@@ -167,8 +167,9 @@ def measured(binary: str, rounds: int, seconds: float) -> dict[str, dict[str, di
 
 def _alone(binary: str, rounds: int, seconds: float) -> Rows:
     rows: Rows = {layout: [] for layout in LAYOUTS}
-    server = RedisServer(binary, port=free_port()).start()
+    server = RedisServer(binary, port=free_port())
     try:
+        server.start()
         for _ in range(rounds):
             for layout in LAYOUTS:
                 with server.sync() as client:

@@ -31,7 +31,8 @@ def measure(server: RedisServer, options: argparse.Namespace) -> dict[str, Any]:
         results[name] = value
         print(f"{time.monotonic() - start:5.0f} s  {name}: {json.dumps(value)}", flush=True)
 
-    found("over_admission", measures.over_admission(PORT))  # first: it forks, and no thread runs yet
+    found("over_admission", measures.over_admission(PORT))  # first: they fork, and no thread runs yet
+    found("sliding", measures.fullest_over_limit(PORT))
     for scopes in (1, 6):
         found(f"scopes_{scopes}", uvloop.run(measures.compare(PORT, scopes, options.rounds, options.count)))
     found("flood", uvloop.run(measures.flood(PORT)))
@@ -53,8 +54,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.count, options.sizes = 3, 50, [1_000, 100_000]
-    server = RedisServer(next(iter(binaries().values())), port=PORT).start()
+    server = RedisServer(next(iter(binaries().values())), port=PORT)
     try:
+        server.start()
         results = measure(server, options)
     finally:
         server.close()

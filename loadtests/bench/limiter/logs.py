@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 from unittest.mock import patch
@@ -24,20 +25,30 @@ TOKENS = REQUESTS.model_copy(update={"unit": Unit.TOTAL_TOKENS})
 
 async def command_of(client: Redis, charges: Sequence[Charge], clock: Callable[[], float] | None = None) -> bytes:
     """What the limiter sends to acquire these, which it does once."""
-    sent: list[bytes] = []
-    write = Wire.write
-
-    def recorded(wire: Wire, commands: bytes) -> None:
-        sent.append(commands)
-        write(wire, commands)
-
     limiter = Limiter(client, deadline_s=30, steered_clock=clock)
     await limiter.peek(charges)  # from here on Redis knows the script
-    with patch.object(Wire, "write", recorded):
+    with commands_sent() as sent:
         assert (await limiter.acquire(charges)).allowed
     await limiter.close()
     (command,) = sent
     return command
+
+
+@contextmanager
+def commands_sent() -> Iterator[list[bytes]]:
+    """Every command that limiters of this process send meanwhile, as it goes over the wire."""
+    sent: list[bytes] = []
+    write = Wire.write
+
+    def recorded(wire: Wire, commands: bytes) -> None:
+        parser = hiredis.Reader()
+        parser.feed(commands)
+        while (command := parser.gets()) is not False:
+            sent.append(hiredis.pack_command(tuple(command)))
+        write(wire, commands)
+
+    with patch.object(Wire, "write", recorded):
+        yield sent
 
 
 class Filler:

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
@@ -13,6 +13,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from loadtests.bench.limiter.contestants import (
+    DEADLINE_S,
     EMPTY_DRIVER,
     EMPTY_STORE,
     LIMITS_ASYNCIO,
@@ -24,12 +25,16 @@ from loadtests.bench.limiter.contestants import (
     charges,
     contestants,
 )
-from policies import Limiter
+from loadtests.bench.limiter.logs import commands_sent
+from policies import Charge, Limiter, RateLimitPolicy
+from policies.entities import Scope
 
 CONCURRENT = 64
 WARMUP = 30
 
 PROCESSES, HAMMER_S, HAMMER_LIMIT = 8, 1.0, 1_000
+SLIDES_S, SLIDES_MS, SLIDES_LIMIT = 3.0, 300, 200
+"""A window that entries leave while it is hammered."""
 
 Row = dict[str, float]
 
@@ -86,21 +91,25 @@ def _ratio(ours: list[Row], theirs: list[Row], field: str) -> float:
 
 async def _measure(client: Redis, contestant: Contestant, count: int) -> tuple[Row, list[float]]:
     await _one_by_one(contestant, WARMUP)
-    calls, _ = await _scripts(client)
+    reads = await _reads(client)
     took = await _one_by_one(contestant, count)
-    row = {"p50_us": median(took), "p99_us": 0.0, "round_trips": ((await _scripts(client))[0] - calls) / count}
+    row = {"p50_us": median(took), "p99_us": 0.0, "round_trips": (await _reads(client) - reads - 1) / count}
     # Those with a round trip a window take several times as long: fewer of theirs say as much.
     each = max(5, count // (10 if row["round_trips"] <= 1 else 30))
-    _, spent = await _scripts(client)
+    spent = await _script_us(client)
     row["decisions_s_at_64"] = await _many_at_once(contestant, each)
-    row["redis_cpu_us"] = ((await _scripts(client))[1] - spent) / (CONCURRENT * each)
+    row["redis_cpu_us"] = (await _script_us(client) - spent) / (CONCURRENT * each)
     return row, took
 
 
-async def _scripts(client: Redis) -> tuple[int, float]:
-    """How many scripts the server has run, and its microseconds in them: that is where every contestant decides."""
-    stats = (await client.info("commandstats")).get("cmdstat_evalsha", {})
-    return stats.get("calls", 0), stats.get("usec", 0)
+async def _reads(client: Redis) -> int:
+    """How often the server has read from a socket, for this question too: once for whatever was sent together."""
+    return int((await client.info("stats"))["total_reads_processed"])
+
+
+async def _script_us(client: Redis) -> float:
+    """The server's microseconds in scripts: that is where every contestant decides."""
+    return float((await client.info("commandstats")).get("cmdstat_evalsha", {}).get("usec", 0))
 
 
 async def _one_by_one(contestant: Contestant, count: int) -> list[float]:
@@ -147,16 +156,16 @@ async def flood(port: int, requests: int = 20_000) -> Row:
     asked = charges(6, limit=10)
     for _ in range(10):
         await ours.acquire(asked)
-    calls, _ = await _scripts(client)
     start = time.perf_counter()
 
     async def caller() -> None:
         for _ in range(requests // CONCURRENT):
             assert not (await ours.acquire(asked)).allowed
 
-    await asyncio.gather(*(caller() for _ in range(CONCURRENT)))
+    with commands_sent() as commands:
+        await asyncio.gather(*(caller() for _ in range(CONCURRENT)))
     took = time.perf_counter() - start
-    sent = (await _scripts(client))[0] - calls
+    sent = len(commands)
     await ours.close()
     await client.aclose()
     asked_for = requests // CONCURRENT * CONCURRENT
@@ -168,14 +177,7 @@ def over_admission(port: int) -> dict[str, float]:
 
     To be called where neither an event loop nor a thread runs: it forks.
     """
-    context = multiprocessing.get_context("fork")
-    barrier, counts = context.Barrier(PROCESSES), context.Queue()
-    processes = [context.Process(target=_hammering, args=(port, barrier, counts)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    reports = [counts.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join()
+    reports = _by_processes(_hammer, port)
     names = (OURS, OURS_TOKENS, SORTED_SET, LIMITS_ASYNCIO, PYRATE)
     asked = {name: sum(report[name][1] for report in reports) for name in names}
     assert all(count > HAMMER_LIMIT for count in asked.values()), f"too few asked to tell anything: {asked}"
@@ -184,11 +186,57 @@ def over_admission(port: int) -> dict[str, float]:
     return {name: sum(report[name][0] for report in reports) / allowed[name] for name in names}
 
 
-def _hammering(port: int, barrier: Any, counts: Any) -> None:
-    uvloop.run(_hammer(port, barrier, counts))
+def fullest_over_limit(port: int) -> float:
+    """The most that a window which slides ever held, over what it may hold: eight processes ask all the time, while
+    entries leave it. By the server's time of each admission. Forks, as the one before."""
+    admitted_ms = sorted(ms for report in _by_processes(_hammer_sliding, port) for ms in report)
+    spans = admitted_ms[-1] - admitted_ms[0]
+    assert spans > 3 * SLIDES_MS, f"admitted within {spans} ms only: nothing slid"
+    first, held = 0, 0
+    for last, ms in enumerate(admitted_ms):
+        while admitted_ms[first] <= ms - SLIDES_MS:
+            first += 1
+        held = max(held, last - first + 1)
+    return held / SLIDES_LIMIT
 
 
-async def _hammer(port: int, barrier: Any, counts: Any) -> None:
+def _by_processes(hammer: Callable[[int, Any], Coroutine[Any, Any, Any]], port: int) -> list[Any]:
+    """What each of the processes reports."""
+    context = multiprocessing.get_context("fork")
+    barrier, reports = context.Barrier(PROCESSES), context.Queue()
+
+    def process() -> None:
+        reports.put(uvloop.run(hammer(port, barrier)))
+
+    processes = [context.Process(target=process) for _ in range(PROCESSES)]
+    for each in processes:
+        each.start()
+    found = [reports.get(timeout=120) for _ in processes]
+    for each in processes:
+        each.join()
+    return found
+
+
+async def _hammer_sliding(port: int, barrier: Any) -> list[int]:
+    policy = RateLimitPolicy(name="slides", scope=Scope.TENANT, limit=SLIDES_LIMIT, window=SLIDES_MS)
+    client = Redis(host="127.0.0.1", port=port)
+    ours, charge, admitted_ms = Limiter(client, deadline_s=DEADLINE_S), [Charge(policy, "acme")], []
+    barrier.wait(60)
+    until = time.monotonic() + SLIDES_S
+
+    async def caller() -> None:
+        while time.monotonic() < until:
+            decision = await ours.acquire(charge)
+            if decision.allowed:
+                admitted_ms.append(round(decision.time_s * 1000))
+
+    await asyncio.gather(*(caller() for _ in range(8)))
+    await ours.close()
+    await client.aclose()
+    return admitted_ms
+
+
+async def _hammer(port: int, barrier: Any) -> dict[str, tuple[int, int]]:
     report = {}
     async with contestants(port, 1, HAMMER_LIMIT) as everyone:
         for contestant in everyone:
@@ -196,7 +244,7 @@ async def _hammer(port: int, barrier: Any, counts: Any) -> None:
                 continue
             barrier.wait(60)
             report[contestant.name] = await _ask_until(contestant, time.monotonic() + HAMMER_S)
-    counts.put(report)
+    return report
 
 
 async def _ask_until(contestant: Contestant, until: float) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -15,7 +16,8 @@ SAID = """Running 2s test @ http://127.0.0.1:8000/
   1 threads and 16 connections
   3300 requests in 2.00s, 1.2MB read
 figures: {"took_us": 2000000, "requests": 3300, "bytes": 4000, "p50_us": 7500, "p99_us": 26250, "max_us": 34165, \
-"mean_us": 8000, "errors": 2, "timeouts": 1, "cut_short": 5, "by_status": {"503": 100, "200": 3200}, "sample": "{'a'}"}
+"mean_us": 8000, "timed": 3300, "errors": 2, "timeouts": 1, "cut_short": 5, \
+"by_status": {"503": 100, "200": 3200}, "sample": "{'a'}"}
 """
 
 
@@ -47,6 +49,11 @@ def test_output_without_figures() -> None:
         parse("unable to connect")
 
 
+def test_more_times_than_replies_are_none() -> None:
+    with pytest.raises(WrkError, match="3301 times of 3300 replies"):
+        parse(SAID.replace('"timed": 3300', '"timed": 3301'))
+
+
 def test_without_wrk_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(WrkError, match="apt install wrk"):
@@ -70,9 +77,17 @@ class _Server(BaseHTTPRequestHandler):
         """Is silent."""
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+class _Slow(_Server):
+    """Two of seven replies take forty times as long."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.08 if next(self.asked) % 7 in (0, 3) else 0.002)
+        self.wfile.write(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.fixture(params=[_Server])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), request.param)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"
@@ -91,6 +106,14 @@ def test_it_sends_and_counts(url: str) -> None:
     assert found.sample == "a 'reason''"
     assert found.errors == 0
     assert 0 < found.p50_ms <= found.p99_ms <= found.max_ms
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk, which only the benchmarks do")
+@pytest.mark.parametrize("url", [_Slow], indirect=True)
+def test_times_are_those_that_were_measured(url: str) -> None:
+    found = drive(url, connections=1, duration_s=2)
+    assert found.p50_ms < 20 < found.p99_ms, "wrk's own median is that of times it has added: above 30"
+    assert found.mean_ms * found.requests_s == pytest.approx(1000, rel=0.1), "one client is always waiting"
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk, which only the benchmarks do")

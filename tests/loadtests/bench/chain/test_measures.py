@@ -58,6 +58,12 @@ def test_long_requests_are_counted_by_how_long_they_take() -> None:
     assert long.right_s() == [pytest.approx(40)]
 
 
+def test_requests_that_hang_do_not_make_a_rate_better() -> None:
+    hanging = rounds("ours", 20, clients=16, long=True)
+    hanging.figures[0] = Figures(20, 400, 410, {200: 40}, mean_ms=400)  # 8 of 16 clients wait for ever, 2 s
+    assert hanging.right_s() == [pytest.approx(20 + 16 / 2)]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_has_its_base_and_the_applications_that_it_asks(case: object) -> None:
     chosen = next(each for each in CASES if each is case)

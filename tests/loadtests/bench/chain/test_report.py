@@ -49,7 +49,7 @@ def test_every_row_of_the_design_is_held_against_its_figure(results: dict[str, A
     assert targets["chain p50 at one client, against bare"].figure == 2
     assert targets["chain requests/s at 16 clients, against bare"].figure == 0.5
     assert targets["denied requests/s at 64 clients, against a constant"].figure == 0.5
-    assert len([what for what in targets if what.startswith("streamed chunks/s")]) == 5
+    assert len([what for what in targets if what.startswith("streamed chunks/s")]) == 7
     assert [what for what, target in targets.items() if target.reached] == [
         "admitted of a key that has nothing left",
         "Sluice's replies that are not as they should be",

@@ -1,0 +1,1 @@
+"""Where the CPU time of a reply goes, replica by replica."""

@@ -15,8 +15,8 @@ OTHER = "_other"
 """What is counted together, where there are more names than `args.metrics.most_names`. No entity can be named so: names
 begin with a letter or a digit."""
 
-NONE = "none"
-"""For a label that a request never got, such as the band of one whose key is unknown."""
+NONE = "_none"
+"""For a label that a request never got, such as the band of one whose key is unknown. No entity is named so either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ async def test_each_request_has_a_line(client: httpx.AsyncClient, state: Ingress
     who = ("tenant", "band", "model", "outcome", "status", "code", "output_tokens")
     assert [served[name] for name in who] == ["globex", "standard", "small", "served", 200, None, 5]
     assert [denied[name] for name in who] == ["globex", "standard", "small", "denied", 429, "rate_limit_exceeded", 0]
-    assert [unknown[name] for name in who] == ["none", "none", "none", "refused", 401, "invalid_api_key", 0]
+    assert [unknown[name] for name in who] == ["_none", "_none", "_none", "refused", 401, "invalid_api_key", 0]
     assert 0 <= served["admission_ms"] <= served["total_ms"]
     assert served["first_token_ms"] is denied["admission_ms"] is None
     page = (Path(__file__).parents[3] / "docs" / "logs.md").read_text()

@@ -11,6 +11,7 @@ from loadtests.scenarios.kit.evidence import Evidence
 from loadtests.scenarios.kit.logs import LogCopy, SeenDenial
 from loadtests.scenarios.kit.outcomes import Outcome
 from loadtests.scenarios.kit.promises import Promise
+from loadtests.scenarios.kit.scenario import STOP_S
 from loadtests.scenarios.kit.tenants import Limit, Tenant
 
 BURST = Limit("burst", 3, 10, block={"denials": 2, "within": "10s", "duration": "20s"})
@@ -121,6 +122,22 @@ def test_who_may_not_be_denied() -> None:
     assert promise(replace(alone, outcomes=(*alone.outcomes, served(4, status=0, code="left")))).kept
     assert not promise(EVIDENCE).kept
     assert not promise(EMPTY).kept
+
+
+@pytest.mark.parametrize(
+    ("took_s", "hangs_s", "kept"), [(14, 15, True), (16, 15, False), (16, 60, True), (6, 5, False)]
+)
+def test_a_reply_that_hangs_is_not_excused_by_the_end(took_s: float, hangs_s: float, kept: bool) -> None:
+    cut = with_outcomes(served(4, status=0, code=promises.CUT, took_ms=took_s * 1000.0))
+    assert promises.nothing_fails("rate_limit_exceeded", hangs_s=hangs_s)(cut).kept == kept
+    alone = replace(cut, outcomes=[each for each in cut.outcomes if each.status != 429])
+    assert promises.never_denied("acme", hangs_s=hangs_s)(alone).kept == kept
+    left = with_outcomes(served(4, status=0, code="left", took_ms=took_s * 1000.0))
+    assert promises.nothing_fails("rate_limit_exceeded", hangs_s=hangs_s)(left).kept
+
+
+def test_the_end_gives_a_request_longer_than_an_honest_one_takes() -> None:
+    assert promises.HANGS_S < STOP_S
 
 
 @pytest.mark.parametrize(("second", "kept"), [(20, True), (19, True), (18, False), (0, False)])

@@ -50,7 +50,7 @@ def _options(parser: LocustArgumentParser) -> None:
         action="store_true",
         help="send load to another machine than this one; only where its owner has agreed",
     )
-    parser.add_argument("--model", default="", help="which model is asked")
+    parser.add_argument("--model", default="", help="which model is asked, instead of the scenario's")
     parser.add_argument("--admin-key", default="sk-demo-admin", env_var="SLUICE_KEY", include_in_web_ui=False)
     parser.add_argument("--reports", default=str(REPORTS), help="the folder into which the report is written as JSON")
 

@@ -238,6 +238,25 @@ def first_token_ratio(tenant: str, alone: str, crowded: str, at_most: float, lea
     return promise
 
 
+def flooded(tenant: str, flood: str, guest: str, alone: str, times: float, least: int = 50) -> Promise:
+    """There was a flood: half of what the tenant asked in its phase was under way for so many times as long as the
+    guest's requests were when that was alone. What the end cut off counts: it had waited for at least that long."""
+
+    def promise(evidence: Evidence) -> Verdict:
+        waited = [each.took_ms for each in evidence.of(tenant, phase=flood) if each.admitted or each.code == CUT]
+        unhindered = [each.took_ms for each in evidence.of(guest, phase=alone) if each.admitted]
+        served = sum(each.admitted for each in evidence.of(tenant))
+        p50 = percentile(unhindered, 0.5), percentile(waited, 0.5)
+        detail = (
+            f"{tenant}'s p50 in {flood!r} is {p50[1]:.0f} ms, of {len(waited)} requests; {guest}'s in {alone!r} "
+            f"{p50[0]:.0f} ms; {served} of {tenant}'s were served in all"
+        )
+        kept = p50[1] >= p50[0] * times and min(len(waited), served) >= least
+        return _verdict(f"{tenant} did flood: it waits {times:g} times a reply", [] if kept else [detail], detail)
+
+    return promise
+
+
 def slots_are_given_back(evidence: Evidence) -> Verdict:
     """After the end nobody holds a slot, whoever left in the middle."""
     held = [f"{tenant} holds {count}" for tenant, count in evidence.slots_in_use.items() if count]

@@ -20,8 +20,8 @@ class Scenario:
     tenants: tuple[Tenant, ...]
     promises: tuple[Promise, ...]
     duration_s: float
-    model: str = "load-quick"
-    """Which one is asked; the server's first where it has none of this name."""
+    model: str = ""
+    """Which one is asked, and no other; '': any will do."""
     phases: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """By name, the shares of the duration at which it begins and ends. What is sent outside them belongs to none."""
     stop_s: float = STOP_S

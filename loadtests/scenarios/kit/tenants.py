@@ -16,6 +16,9 @@ import httpx
 EVERYWHERE_S = 1.2
 """By then every ingress replica judges by a change (the server promises a second)."""
 
+USUAL_MODEL = "load-quick"
+"""Which one is asked where any will do; the server's first where it has none of this name."""
+
 ROOMY = 1_000_000
 """A limit that no scenario reaches."""
 
@@ -120,11 +123,15 @@ class Admin:
             self._http.delete(path)
 
     def model(self, wished: str) -> str:
-        """That model if the server has it, else the first of its own."""
-        names = [each["name"] for each in self.get("/admin/models")["items"]]
-        if not names:
-            raise ServerError("the server has no model")
-        return wished if wished in names else str(names[0])
+        """That model; '': any."""
+        names = [str(each["name"]) for each in self.get("/admin/models", limit=1000)["items"]]
+        found = wished or next((name for name in (USUAL_MODEL, *names) if name in names), USUAL_MODEL)
+        if found not in names:
+            raise ServerError(
+                f"{self._http.base_url} has no model {found}; it has {', '.join(names) or 'none'}. "
+                "HOST=own starts a server that has those of the load tests; --model names another."
+            )
+        return found
 
     @staticmethod
     def _answer(reply: httpx.Response) -> Any:
@@ -139,7 +146,7 @@ class Admin:
 
 @contextmanager
 def registered(admin: Admin, tenants: Sequence[Tenant], model: str) -> Iterator[Registration]:
-    """Makes the tenants with their keys and policies; takes all of it away afterwards."""
+    """Makes the tenants with their keys and policies, who ask this model ('': any); takes all of it away afterwards."""
     run = Registration(secrets.token_hex(3), admin.model(model), {})
     try:
         for tenant in tenants:

@@ -159,6 +159,27 @@ def test_the_ratio_of_first_tokens(crowded_ms: float, count: int, kept: bool) ->
     assert not promise(EMPTY).kept
 
 
+@pytest.mark.parametrize(
+    ("ended", "took_ms", "count", "kept"),
+    [
+        ({}, 600.0, 60, True),
+        ({}, 599.0, 60, False),
+        ({}, 600.0, 40, False),
+        ({"status": 0, "code": "cut"}, 600.0, 60, True),  # it waited when the end came
+        ({"status": 429, "code": "queue_full"}, 600.0, 60, False),  # told to go away: nobody waited
+    ],
+)
+def test_there_was_a_flood(ended: dict[str, Any], took_ms: float, count: int, kept: bool) -> None:
+    guest = [served(n, phase="alone", took_ms=100.0) for n in range(9)]
+    before = [served(n, tenant="batch", took_ms=10.0) for n in range(60)]
+    flood = [served(n, tenant="batch", phase="flood", took_ms=took_ms, **ended) for n in range(count)]
+    promise = promises.flooded("batch", "flood", "acme", "alone", times=6)
+    assert promise(replace(EVIDENCE, outcomes=[*guest, *before, *flood])).kept == kept
+    assert not promise(replace(EVIDENCE, outcomes=[*before, *flood])).kept
+    hung = [each._replace(status=0, code="cut") for each in flood]
+    assert not promise(replace(EVIDENCE, outcomes=[*guest, *hung])).kept  # batch was served nothing at all
+
+
 @pytest.mark.parametrize(("problem", "kept"), [(None, True), ("a stream that ends without [DONE]", False)])
 def test_streams_end_whole(problem: str | None, kept: bool) -> None:
     evidence = replace(EVIDENCE, outcomes=[served(1, kind="stream", problem=problem)])

@@ -1,6 +1,7 @@
 """What is made on the server before a run, and taken away after it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -16,15 +17,15 @@ TENANT = Tenant("acme", "premium", limits=(Limit("acme-key", 10, 1.5, scope="API
 class Server:
     """Answers like the admin API, and remembers."""
 
-    def __init__(self, refuse: str = "") -> None:
+    def __init__(self, refuse: str = "", models: Sequence[str] = ("first", "load-quick")) -> None:
         self.there: dict[str, dict[str, Any]] = {}
         self.ever: dict[str, dict[str, Any]] = {}
-        self._refuse = refuse
+        self._refuse, self._models = refuse, models
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         if request.method == "GET":
-            return httpx.Response(200, json={"items": [{"name": "first"}, {"name": "load-quick"}]})
+            return httpx.Response(200, json={"items": [{"name": name} for name in self._models]})
         if request.method == "DELETE":
             return httpx.Response(204 if self.there.pop(path, None) else 404)
         if path == self._refuse:
@@ -79,9 +80,28 @@ def test_what_was_made_is_taken_away_also_when_the_rest_fails(admin: Admin) -> N
     assert server.there == {}
 
 
-def test_the_servers_first_model_where_it_has_none_of_that_name(admin: Admin) -> None:
-    answering(admin, Server())
-    assert admin.model("load-slow") == "first"
+@pytest.mark.parametrize(
+    ("wished", "models", "asked"),
+    [
+        ("", ("first", "load-quick"), "load-quick"),
+        ("", ("first", "second"), "first"),
+        ("second", ("first", "second"), "second"),
+    ],
+)
+def test_which_model_is_asked(admin: Admin, wished: str, models: Sequence[str], asked: str) -> None:
+    answering(admin, Server(models=models))
+    assert admin.model(wished) == asked
+
+
+@pytest.mark.parametrize(("wished", "models"), [("load-slow", ("first", "load-quick")), ("", ()), ("load-slow", ())])
+def test_another_model_is_not_taken_for_one_that_was_named(admin: Admin, wished: str, models: Sequence[str]) -> None:
+    answering(admin, server := Server(models=models))
+    with (
+        pytest.raises(ServerError, match=rf"http://server.* has no model {wished}.*HOST=own"),
+        registered(admin, [TENANT], wished),
+    ):
+        pytest.fail("nothing may run")
+    assert server.ever == {}
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,15 @@ The exit status is 0 for PASS, 1 for FAIL, 2 where the scenario could not be run
 import argparse
 import ast
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from loadtests.scenarios.kit.report import KINDS, forget
 from loadtests.scenarios.kit.server import server
 from loadtests.scenarios.kit.tenants import ServerError, require_loopback
 from loadtests.sluice_up import ROOT
@@ -25,9 +26,6 @@ from serve_app.processes import dies_with_parent
 
 FOLDER = Path(__file__).parent
 REPORTS = FOLDER.parent / "reports"
-
-LONGEST_S = 900.0
-"""A run is ended by force after this, whatever it waits for."""
 
 ENDING_S = 30.0
 """How long Locust may take to end when it is interrupted."""
@@ -53,16 +51,14 @@ def command(name: str, host: str, further: Sequence[str]) -> list[str]:
 
 
 def run(line: Sequence[str]) -> int:
-    """Runs it to its end, and gives its exit status. It has a group of its own, so Ctrl-C comes to us alone."""
+    """Runs it to its end, which it comes to by itself (`kit.play`), and gives its exit status. It has a group of its
+    own, so Ctrl-C comes to us alone."""
     process = subprocess.Popen(
         dies_with_parent(line, signal.SIGINT), cwd=ROOT, stdin=subprocess.DEVNULL, process_group=0
     )
-    give_up = time.monotonic() + LONGEST_S
     try:
-        return process.wait(LONGEST_S)
-    except (KeyboardInterrupt, subprocess.TimeoutExpired):
-        if time.monotonic() >= give_up:
-            print(f"not finished after {LONGEST_S:g} s", file=sys.stderr)
+        return process.wait()
+    except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(ENDING_S)
@@ -99,16 +95,20 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.host not in ("", "own"):
             require_loopback(options.host, options.beyond_loopback)
-        with server(options.host) as host:
+        forget(options.scenario, REPORTS)
+        with server(options.host) as (host, log):
             beyond = ["--beyond-loopback"] if options.beyond_loopback else []
             code = run(command(options.scenario, host, [*beyond, *further]))
+            if code and log:  # which goes with its server
+                REPORTS.mkdir(parents=True, exist_ok=True)
+                shutil.copy(log, REPORTS / f"{options.scenario}.server.log")
     except ServerError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 1
-    report = REPORTS / options.scenario
-    print(f"reports: {report.relative_to(ROOT)}.html, .json", flush=True)
+    if made := [kind for kind in KINDS if (REPORTS / f"{options.scenario}{kind}").exists()]:
+        print(f"reports: {(REPORTS / options.scenario).relative_to(ROOT)}{', '.join(made)}", flush=True)
     return code
 
 

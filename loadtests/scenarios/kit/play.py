@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
-import httpx
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -20,7 +19,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.scenarios.kit.evidence import Evidence
 from loadtests.scenarios.kit.outcomes import Outcome, by_result
-from loadtests.scenarios.kit.report import Report, judged, show, with_verdicts, write
+from loadtests.scenarios.kit.report import Report, forget, judged, show, with_verdicts, write
 from loadtests.scenarios.kit.scenario import Run, Scenario
 from loadtests.scenarios.kit.tenants import Admin, Registration, ServerError, registered, require_loopback
 from loadtests.scenarios.kit.watching import Watch
@@ -118,6 +117,7 @@ class _Judge:
 
     def _start(self, **_: Any) -> None:
         run, host = self._run, str(self._environment.host)
+        forget(run.scenario.name, Path(self._options.reports))
         try:
             require_loopback(host, self._options.beyond_loopback)
             self._admin = Admin(host, self._options.admin_key)
@@ -127,7 +127,7 @@ class _Judge:
             self._watch = Watch(host, self._options.admin_key, run.registration, run.scenario.tenants)
             self._open.callback(self._watch.stop)
             self._watch.start()
-        except (ServerError, OSError, httpx.HTTPError) as error:  # a TimeoutError is an OSError
+        except (ServerError, OSError) as error:  # a TimeoutError is an OSError
             self._give_up(str(error))
         runner = self._environment.runner
         if isinstance(runner, MasterRunner):
@@ -159,7 +159,7 @@ class _Judge:
         """From the start of the load to the verdict; the end of it all, whatever happens."""
         try:
             self._judge()
-        except (ServerError, OSError, httpx.HTTPError) as error:
+        except OSError as error:  # the report could not be written
             print(f"{self._run.scenario.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
             if self._options.headless and self._environment.runner is not None:
@@ -176,12 +176,12 @@ class _Judge:
             while self._ended_workers < self._workers:
                 gevent.sleep(0.05)
         gevent.sleep(SETTLED_S)
-        evidence = self._evidence()
-        self._open.close()
-        report = self._report = judged(run, evidence, str(self._environment.host), max(1, self._workers))
-        self._environment.process_exit_code = 0 if report.passed else 1
+        report = judged(run, self._evidence(), str(self._environment.host), max(1, self._workers))
         write(report, Path(self._options.reports))
         show(report)
+        self._report = report
+        self._environment.process_exit_code = 0 if report.passed else 1
+        self._open.close()
 
     def _progress(self) -> None:
         run, runner = self._run, self._environment.runner
@@ -194,16 +194,19 @@ class _Judge:
         )
 
     def _evidence(self) -> Evidence:
+        """All that there is. Of a server that is gone it is what was seen until then, and no run like that passes."""
         run, watch = self._run, self._watch
-        troubles = list(watch.troubles)
+        troubles: list[str] = []
         missing = self._workers - self._ended_workers
         if missing:
             troubles.append(f"{missing} of {self._workers} workers did not tell their last outcomes")
-        in_use = {}
-        for tenant in run.scenario.tenants:
-            windows = self._admin.get("/admin/usage", api_key=run.registration.key_id(tenant.name), limit=1000)["items"]
-            in_use[tenant.name] = sum(each["used"] for each in windows if each["unit"] == "concurrent_requests")
+        in_use: dict[str, int] = {}
+        try:
+            in_use = {tenant.name: self._slots_in_use(tenant.name) for tenant in run.scenario.tenants}
+        except ServerError as error:
+            troubles.append(str(error))
         watch.stop()
+        troubles += watch.troubles
         spans = run.scenario.phases or {"": (0.0, 1.0)}
         phases = {name: (ends - begins) * run.duration_s for name, (begins, ends) in spans.items()}
         return Evidence(
@@ -215,6 +218,11 @@ class _Judge:
             in_use,
             tuple(troubles),
         )
+
+    def _slots_in_use(self, tenant: str) -> int:
+        key_id = self._run.registration.key_id(tenant)
+        windows = self._admin.get("/admin/usage", api_key=key_id, limit=1000)["items"]
+        return sum(int(each["used"]) for each in windows if each["unit"] == "concurrent_requests")
 
     def _quitting(self, **_: Any) -> None:
         self._open.close()

@@ -14,6 +14,9 @@ from loadtests.scenarios.kit.outcomes import Outcome, by_result, percentile, rat
 from loadtests.scenarios.kit.promises import Verdict
 from loadtests.scenarios.kit.scenario import Run
 
+KINDS = (".html", ".json", ".server.log")
+"""What a run may leave in the folder of reports, under its scenario's name."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -39,7 +42,9 @@ def judged(run: Run, evidence: Evidence, host: str, processes: int) -> Report:
     """Asks every promise, and whether the measuring itself can be trusted."""
     verdicts = [promise(evidence) for promise in run.scenario.promises]
     if evidence.troubles:
-        verdicts.append(Verdict("the run was observed whole", False, "; ".join(evidence.troubles[:3])))
+        more = len(evidence.troubles) - 3
+        told = "; ".join(evidence.troubles[:3]) + (f" (and {more} more)" if more > 0 else "")
+        verdicts.append(Verdict("the run was observed whole", False, told))
     tenants = {
         tenant.name: {
             phase or "all": figures(evidence.of(tenant.name, phase=phase or None), seconds)
@@ -68,6 +73,12 @@ def figures(outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
 
 def _number(value: float, digits: int = 1) -> float | None:
     return None if math.isnan(value) else round(value, digits)
+
+
+def forget(scenario: str, folder: Path) -> None:
+    """Takes away what an earlier run left, so that nobody takes it for this one's."""
+    for kind in KINDS:
+        (folder / f"{scenario}{kind}").unlink(missing_ok=True)
 
 
 def write(report: Report, folder: Path) -> Path:

@@ -31,17 +31,17 @@ ENOUGH_LOG = 3_000
 
 
 @contextmanager
-def server(host: str) -> Iterator[str]:
-    """The address of the server; ended afterwards where it is our own. `host`: an address, `own`, or '' for the usual
-    one if it answers and else our own."""
+def server(host: str) -> Iterator[tuple[str, Path | None]]:
+    """The address of the server, and the log of one of our own, which is ended afterwards. `host`: an address, `own`,
+    or '' for the usual one if it answers and else our own."""
     if host and host != OWN:
-        yield host
+        yield host, None
     elif not host and is_ready(USUAL):
         print(f"using the server that answers at {USUAL} (HOST={OWN} starts one for the load test)", flush=True)
-        yield USUAL
+        yield USUAL, None
     else:
-        with _own() as address:
-            yield address
+        with _own() as own:
+            yield own
 
 
 def is_ready(host: str) -> bool:
@@ -54,7 +54,7 @@ def is_ready(host: str) -> bool:
 
 
 @contextmanager
-def _own() -> Iterator[str]:
+def _own() -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="sluice-load-") as name:
         folder, port = Path(name), free_port()
         config = yaml.safe_load(CONFIG.read_text())
@@ -64,7 +64,7 @@ def _own() -> Iterator[str]:
         process = started(config, folder)
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}", process, folder / "log")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", folder / "log"
         finally:
             end(process)
 

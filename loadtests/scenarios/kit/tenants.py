@@ -112,15 +112,15 @@ class Admin:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        return self._answer(self._http.get(path, params=query))
+        return self._ask("GET", path, params=query)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self._answer(self._http.post(path, json=body))
+        return self._ask("POST", path, json=body)
 
     def delete(self, path: str) -> None:
         """Whether or not it is there: what was made is taken away, also after half of it failed."""
         with suppress(httpx.HTTPError):
-            self._http.delete(path)
+            self._http.delete(path, timeout=5)  # there are many, and a server that hangs is not waited for each time
 
     def model(self, wished: str) -> str:
         """That model; '': any."""
@@ -133,10 +133,13 @@ class Admin:
             )
         return found
 
-    @staticmethod
-    def _answer(reply: httpx.Response) -> Any:
+    def _ask(self, method: str, path: str, **further: Any) -> Any:
+        asked = f"{method} {self._http.base_url}{path}"
+        try:
+            reply = self._http.request(method, path, **further)
+        except httpx.HTTPError as error:
+            raise ServerError(f"{asked} was not answered: {error!r}") from error
         if reply.is_error:
-            asked = f"{reply.request.method} {reply.request.url.path}"
             raise ServerError(
                 f"{asked} was answered with {reply.status_code}: {reply.text[:300]}\n"
                 "Scenarios make tenants of their own: they need a key with the role admin (SLUICE_KEY)."

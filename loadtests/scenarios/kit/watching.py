@@ -38,7 +38,7 @@ class Watch:
         """Returns when every log is followed from its beginning."""
         for number, log in enumerate(self.logs):
             self._greenlets.append(gevent.spawn(self._follow, log, number == 0))
-        with gevent.Timeout(ready_s, TimeoutError(f"the live feed did not begin within {ready_s:g} s")):
+        with gevent.Timeout(ready_s, TimeoutError(f"the live feed of {self._host} did not begin within {ready_s:g} s")):
             while self._ready < len(self.logs):
                 gevent.sleep(0.05)
 
@@ -63,7 +63,7 @@ class Watch:
                         self._ready += first
                         first = False
             except httpx.HTTPError as error:
-                self.troubles.append(f"the feed of {log.limit.name}: {error!r}")
+                self.troubles.append(f"{self._host}, the feed of {log.limit.name}: {error!r}")
             gevent.sleep(AGAIN_S)
 
     def _read(self, frame: Mapping[str, Any], log: LogCopy, tell_denials: bool) -> None:

@@ -6,7 +6,7 @@ import pytest
 from loadtests.scenarios.kit.evidence import Evidence
 from loadtests.scenarios.kit.outcomes import Outcome
 from loadtests.scenarios.kit.promises import Verdict
-from loadtests.scenarios.kit.report import judged, show, with_verdicts, write
+from loadtests.scenarios.kit.report import forget, judged, show, with_verdicts, write
 from loadtests.scenarios.kit.scenario import Run, Scenario
 from loadtests.scenarios.kit.tenants import Registration, Tenant
 
@@ -38,6 +38,19 @@ def test_a_run_passes_if_every_promise_is_kept(kept: tuple[bool, ...], passed: b
 def test_a_run_that_was_not_observed_whole_does_not_pass() -> None:
     evidence = Evidence(EVIDENCE.tenants, EVIDENCE.outcomes, EVIDENCE.phases, troubles=("a worker is missing",))
     assert not judged(run(True), evidence, "http://here", 2).passed
+
+
+def test_many_troubles_are_counted() -> None:
+    evidence = Evidence(EVIDENCE.tenants, EVIDENCE.outcomes, EVIDENCE.phases, troubles=("gone",) * 7)
+    assert judged(run(True), evidence, "http://here", 2).verdicts[-1].detail == "gone; gone; gone (and 4 more)"
+
+
+def test_what_an_earlier_run_left_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("burst.html", "burst.json", "burst.server.log", "burst.py", "other.json"):
+        (tmp_path / name).touch()
+    forget("burst", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["burst.py", "other.json"]
+    forget("burst", tmp_path / "not-there")
 
 
 def test_the_report_in_all_its_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

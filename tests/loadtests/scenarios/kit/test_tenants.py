@@ -104,6 +104,16 @@ def test_another_model_is_not_taken_for_one_that_was_named(admin: Admin, wished:
     assert server.ever == {}
 
 
+def test_a_server_that_does_not_answer_is_named(admin: Admin) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+
+    admin._http = httpx.Client(base_url="http://server:8000", transport=httpx.MockTransport(refuse))
+    with pytest.raises(ServerError, match=r"GET http://server:8000/admin/models was not answered.*refused"):
+        admin.model("")
+    admin.delete("/admin/tenants/acme")  # as well as it can
+
+
 @pytest.mark.parametrize(
     "host", ["http://127.0.0.1:8000", "http://localhost:8000", "http://127.3.0.1", "http://[::1]:1"]
 )

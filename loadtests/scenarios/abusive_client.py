@@ -14,7 +14,7 @@ from loadtests.scenarios.kit.promises import (
     never_denied,
     never_over_a_limit,
     nothing_fails,
-    same_rate,
+    served_as_before,
 )
 from loadtests.scenarios.kit.scenario import Scenario
 from loadtests.scenarios.kit.tenants import Limit, Tenant
@@ -38,7 +38,7 @@ SCENARIO = Scenario(
         blocked("abuser", "abuser-key"),
         never_over_a_limit,
         never_denied("good", "kind"),
-        same_rate(BEFORE, ABUSE, "good", "kind"),
+        served_as_before(BEFORE, ABUSE, "good", "kind"),
         errors_are_exact,
         nothing_fails("rate_limit_exceeded"),
     ),

@@ -14,7 +14,7 @@ from loadtests.scenarios.kit.promises import (
     never_denied,
     never_over_a_limit,
     nothing_fails,
-    same_rate,
+    served_as_before,
 )
 from loadtests.scenarios.kit.scenario import Scenario
 from loadtests.scenarios.kit.tenants import Limit, Tenant
@@ -33,7 +33,7 @@ SCENARIO = Scenario(
         never_over_a_limit,
         limits_were_reached("noisy-rate"),
         never_denied("left", "right"),
-        same_rate(QUIET, NOISE, "left", "right"),
+        served_as_before(QUIET, NOISE, "left", "right"),
         errors_are_exact,
         nothing_fails("rate_limit_exceeded"),
     ),

@@ -197,19 +197,28 @@ def _named(outcome: Outcome) -> str:
     return f"{outcome.status} {outcome.code} ({outcome.policy or outcome.problem})"
 
 
-def same_rate(before: str, after: str, *tenants: str, at_least: float = 0.95) -> Promise:
-    """Their rate in one phase is what it was in another."""
+def served_as_before(
+    before: str, after: str, *tenants: str, at_least: float = 0.95, times: float = 2.0, spare_ms: float = 50.0
+) -> Promise:
+    """Their rate in one phase is what it was in another, and their p50 not much more. The rate alone says little:
+    clients that pace themselves keep it while replies take ever longer."""
 
     def promise(evidence: Evidence) -> Verdict:
         problems, shown = [], []
         for tenant in tenants:
+            phases = [evidence.of(tenant, phase=phase) for phase in (before, after)]
             was, now = (
-                rate_per_s(evidence.of(tenant, phase=phase), evidence.phases.get(phase, 0)) for phase in (before, after)
+                rate_per_s(each, evidence.phases.get(phase, 0))
+                for each, phase in zip(phases, (before, after), strict=True)
             )
-            shown.append(f"{tenant}: {was:.2f} -> {now:.2f}/s")
-            if not now >= was * at_least or was == 0:
+            took, takes = (percentile([each.took_ms for each in mine if each.admitted], 0.5) for mine in phases)
+            shown.append(f"{tenant}: {was:.2f} -> {now:.2f}/s, p50 {took:.0f} -> {takes:.0f} ms")
+            if not (now >= was * at_least and was > 0 and takes <= took * times + spare_ms):
                 problems.append(shown[-1])
-        name = f"{', '.join(tenants)}: served as often in {after!r} as in {before!r} (at least {at_least:g} times)"
+        name = (
+            f"{', '.join(tenants)}: served in {after!r} as in {before!r} "
+            f"(at least {at_least:g} times as often, p50 at most {times:g} times and {spare_ms:g} ms more)"
+        )
         return _verdict(name, problems, "; ".join(shown))
 
     return promise

@@ -144,7 +144,17 @@ def test_the_end_gives_a_request_longer_than_an_honest_one_takes() -> None:
 def test_the_same_rate_in_two_phases(second: int, kept: bool) -> None:
     outcomes = [served(n, phase="before") for n in range(20)] + [served(n, phase="after") for n in range(second)]
     evidence = replace(EVIDENCE, outcomes=outcomes, phases={"before": 10.0, "after": 10.0})
-    assert promises.same_rate("before", "after", "acme")(evidence).kept == kept
+    assert promises.served_as_before("before", "after", "acme")(evidence).kept == kept
+
+
+@pytest.mark.parametrize(("after_ms", "kept"), [(5.0, True), (250.0, True), (251.0, False)])
+def test_the_same_rate_of_slower_replies_is_not_as_before(after_ms: float, kept: bool) -> None:
+    outcomes = [
+        served(n, phase=phase, took_ms=ms) for phase, ms in (("before", 100.0), ("after", after_ms)) for n in (1, 2)
+    ]
+    evidence = replace(EVIDENCE, outcomes=outcomes, phases={"before": 10.0, "after": 10.0})
+    assert promises.served_as_before("before", "after", "acme")(evidence).kept == kept
+    assert not promises.served_as_before("before", "after", "acme")(EMPTY).kept
 
 
 @pytest.mark.parametrize(("crowded_ms", "count", "kept"), [(130, 60, True), (131, 60, False), (100, 40, False)])

@@ -14,7 +14,8 @@ SHOWN = 3
 """How many of many things that are wrong a verdict names."""
 
 ROUNDING_MS = 2
-"""By how much the end of a block may seem to differ: its times are told in parts of a millisecond, and rounded here."""
+"""By how much the end of a block, or its length, may seem to differ: its times are told in parts of a millisecond, and
+rounded here."""
 
 CUT = "cut"
 """Stands for the error's code where the end of the run cut a request off."""
@@ -304,8 +305,8 @@ def streams_end_whole(evidence: Evidence) -> Verdict:
 
 
 def blocked(tenant: str, limit_name: str) -> Promise:
-    """The tenant was shut out for as long as the policy's `block` says: from the first denial that told of it until its
-    end nothing of it is in the log."""
+    """The tenant was shut out for as long as the policy's `block` says, each time: the first denial that tells of it
+    tells all of that time, and until its end nothing of the tenant is in the log."""
 
     def promise(evidence: Evidence) -> Verdict:
         log = next(log for log in evidence.logs if log.limit.name == limit_name)
@@ -316,10 +317,15 @@ def blocked(tenant: str, limit_name: str) -> Promise:
             for entry in log.entries
             if began < entry.at_ms < ends - ROUNDING_MS
         ]
+        problems += [
+            f"blocked at {began} for {ends - began} ms, and not for {log.limit.block_ms}"
+            for began, ends in spans
+            if abs(ends - began - log.limit.block_ms) > ROUNDING_MS
+        ]
         problems += [] if spans else ["it was never blocked"]
         mine = evidence.of(tenant)
         denied, served = sum(each.status == 429 for each in mine), sum(each.admitted for each in mine)
-        detail = f"blocked {len(spans)} times, {denied} requests denied, {served} served"
+        detail = f"blocked {len(spans)} times for {log.limit.block_ms} ms, {denied} requests denied, {served} served"
         return _verdict(f"{tenant} is blocked while it does not back off", problems, detail)
 
     return promise

@@ -50,6 +50,11 @@ class Limit:
         return round(self.window_s * 1000)
 
     @property
+    def block_ms(self) -> int:
+        """How long its block lasts, which is written in seconds, as `5s`."""
+        return round(float(self.block["duration"].removesuffix("s")) * 1000) if self.block else 0
+
+    @property
     def has_log(self) -> bool:
         """Whether there is a log to check. Of slots there is none: they are told as they are now."""
         return self.unit != "concurrent_requests"

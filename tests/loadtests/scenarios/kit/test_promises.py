@@ -206,6 +206,10 @@ BLOCK = (SeenDenial("d1", 5_000, "burst", 20_000), SeenDenial("d2", 24_000, "bur
         (25_000, BLOCK, True),  # at its end
         (24_000, BLOCK, False),
         (25_000, (SeenDenial("d1", 5_000, "burst", 5_000),), False),  # an ordinary denial
+        (25_000, (SeenDenial("d1", 5_000, "burst", 19_998),), True),  # rounded
+        (25_000, (SeenDenial("d1", 5_000, "burst", 19_997),), False),  # shorter than the policy's
+        (25_003, (SeenDenial("d1", 5_000, "burst", 20_003),), False),  # longer
+        (25_000, (*BLOCK, SeenDenial("d3", 26_000, "burst", 12_000)), False),  # the second one
     ],
 )
 def test_a_block_lasts(logged_ms: int, denials: tuple[SeenDenial, ...], kept: bool) -> None:

@@ -1,5 +1,7 @@
 """Service levels: what is counted, for how long, and what is made of it."""
 
+import random
+
 import pytest
 
 from deployments.ingress import sla
@@ -83,13 +85,28 @@ def test_memory_is_bounded(clock: Clock) -> None:
         clock.now += 1
         book.succeeded("acme", "premium", 0.1 * (second % 7), 1.0)
     rings = book._tenants["acme"].rings
-    assert {name: len(ring) for name, ring in rings.items()} == {"1m": 12, "1h": 60}
+    assert {name: len(ring._packed) for name, ring in rings.items()} == {"1m": 11, "1h": 59}
     for n in range(sla.MOST_TENANTS + 10):
         book.failed(f"tenant-{n}", "batch")
     assert len(book._tenants) == sla.MOST_TENANTS
     assert "tenant-5" not in book.figures()
     book.succeeded("acme", "premium", 1e9, 0.0)
     assert attained(book)["latency_p50_ms"] == 1.0
+
+
+def test_slices_that_are_over_are_small_and_lose_nothing(clock: Clock) -> None:
+    book, times_ms = SlaBook(clock), [random.uniform(1, 60_000) for _ in range(6_000)]
+    for ms in times_ms:
+        clock.now += 0.59
+        book.succeeded("acme", "premium", ms / 2_000, ms / 1_000)
+    hour = book.figures()["acme"][1]["1h"]
+    assert (hour.succeeded, sum(hour.ttft.values()), sum(hour.latency.values())) == (6_000, 6_000, 6_000)
+    whole = SlaBook(lambda: 0.0)
+    for ms in times_ms:
+        whole.succeeded("acme", "premium", ms / 2_000, ms / 1_000)
+    assert hour == whole.figures()["acme"][1]["1h"]
+    packed = book._tenants["acme"].rings["1h"]._packed.values()
+    assert max(len(ttft) + len(latency) for _, _, ttft, latency in packed) < 1_500
 
 
 def test_replicas_together(clock: Clock) -> None:

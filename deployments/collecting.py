@@ -5,9 +5,9 @@ thresholds it walks over everything that is alive whenever that has grown by a q
 3,000 streams open for 0.7 s each time, which is longer than a check of limits may take. So it looks less often here.
 What refers to itself waits longer for it: what has grown old, for at most 4 million objects, some hundred MB; what is
 young (nearly all: a stream that its client left, with the error that says so) for 2,000. The young are looked at once
-each, however often that is; with 10,000 a replica that few leave grew, by 10 MiB an hour, until it came to that. What was
-alive when the young were looked at, as a stream under way is, waits for 10,000: with 40,000 that was a quarter of an hour
-of two streams left each second, and an ingress grew for as long.
+each, however often that is; with 10,000 a replica that few leave grew, by 10 MiB an hour, until it came to that. What
+was alive when the young were looked at, as a stream under way is, waits for 10,000: with 40,000 that took a quarter of
+an hour where two streams were left each second, and an ingress grew for as long.
 """
 
 import gc

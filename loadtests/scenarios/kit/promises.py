@@ -123,7 +123,8 @@ def errors_are_exact(evidence: Evidence) -> Verdict:
 def _retry_problems(log: LogCopy, denials: Sequence[SeenDenial]) -> Iterable[str]:
     entries, spans = log.entries, blocks(log.limit, denials)
     for denial in denials:
-        ends = next((ends for begins, ends in spans if begins <= denial.at_ms < ends), None)
+        # A denial from memory in a block's last half millisecond is told, rounded, as of its end.
+        ends = next((ends for begins, ends in reversed(spans) if begins <= denial.at_ms <= ends), None)
         if ends is None:
             problem = retry_problem(entries, log.limit, denial)
             if problem is not None:

@@ -217,9 +217,12 @@ def test_a_block_lasts(logged_ms: int, denials: tuple[SeenDenial, ...], kept: bo
     assert promises.blocked("acme", "burst")(evidence).kept == kept
 
 
-@pytest.mark.parametrize(("second_ms", "kept"), [(1_001, True), (900, True), (1_100, False)])
-def test_all_denials_of_a_block_tell_its_end(second_ms: int, kept: bool) -> None:
-    denials = (BLOCK[0], BLOCK[1]._replace(retry_after_ms=second_ms))
+@pytest.mark.parametrize(
+    ("at_ms", "second_ms", "kept"),
+    [(24_000, 1_001, True), (24_000, 900, True), (24_000, 1_100, False), (25_000, 0, True), (25_001, 0, False)],
+)
+def test_all_denials_of_a_block_tell_its_end(at_ms: int, second_ms: int, kept: bool) -> None:
+    denials = (BLOCK[0], BLOCK[1]._replace(at_ms=at_ms, retry_after_ms=second_ms))
     outcomes = (*EVIDENCE.outcomes[:3], denied(1, 20_000), denied(2, second_ms))
     evidence = replace(EVIDENCE, outcomes=outcomes, denials=denials)
     assert promises.errors_are_exact(evidence).kept == kept

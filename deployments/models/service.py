@@ -110,6 +110,10 @@ class ModelService:
                     yield batch[0] if len(batch) == 1 else _joined(batch)
         except RequestRefusedError as error:
             yield refusal(error)
+        except asyncio.CancelledError:
+            # The client has left. Were this passed on, Ray Serve would answer the call, which nobody hears: gRPC keeps
+            # some 280 bytes for good of what it cannot send (grpc/grpc#43360), and of a mere end a third of that.
+            return
 
     async def _pieces(self, call: GenerateCall) -> AsyncGenerator[Piece, None]:
         choices = _choices(call)

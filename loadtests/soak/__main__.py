@@ -22,7 +22,7 @@ from loadtests.bench.serving import Served, redis_server, serving
 from loadtests.bench.wrk import WrkError
 from loadtests.soak import report
 from loadtests.soak.leftovers import held, left_behind
-from loadtests.soak.samples import Sample, sample
+from loadtests.soak.samples import Sample, least_held, sample
 from loadtests.soak.traffic import Company, mixed, pause_for
 
 MODELS = {
@@ -31,7 +31,7 @@ MODELS = {
 }
 SHARE = 0.7
 STRETCH_S = 20
-"""After each the pace is put right, and processes are looked at."""
+"""Until the pace is put right again; of each, what processes held at the least counts as their memory."""
 SETTLED_S = 3.0
 """Until what ended last is settled: far less than a lease lasts, which would hide a slot that nobody gave back."""
 PASSED_S = 190.0
@@ -76,7 +76,8 @@ def run(served: Served, redis_url: str, minutes: float) -> dict[str, Any]:
     with company.beside():
         while time.monotonic() - began < 60 * minutes:
             try:
-                figures = mixed(served, STRETCH_S, pause_ms, seed=2 + len(samples))
+                with least_held(processes) as held_mib:
+                    figures = mixed(served, STRETCH_S, pause_ms, seed=2 + len(samples))
             except WrkError as error:
                 lost += 1
                 print(f"a stretch without figures: {error}", flush=True)
@@ -88,7 +89,7 @@ def run(served: Served, redis_url: str, minutes: float) -> dict[str, Any]:
             statuses.update(figures.by_status)
             errors, cut_short = errors + figures.errors, cut_short + figures.cut_short
             requests, busy_s = requests + sum(figures.by_status.values()), busy_s + STRETCH_S
-            samples.append(sample(processes, redis_url, began))
+            samples.append(sample(processes, redis_url, began, held_mib))
             print(_line(samples[-1], figures.requests_s, figures.p99_ms, statuses), flush=True)
     time.sleep(SETTLED_S)
     left = held(served)

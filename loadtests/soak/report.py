@@ -101,7 +101,8 @@ def section(results: dict[str, Any]) -> str:
             f"{results['cut_short']} replies that were not whole. "
             f"{results['left']:,} streams were left by their clients after the first event; the feed was watched "
             f"{results['watched']} times" + (f"; {dict(troubles)}." if troubles else "."),
-            "Memory is what a process would give back if it ended. Slopes: least squares over the last two thirds.",
+            "Memory is what a process would give back if it ended, the least of some nine readings within 20 seconds. "
+            "Slopes: least squares over the last two thirds.",
             table(("process", "warm MiB", "at the end", "MiB an hour", "", "open files", "threads"), rows),
             "What requests hold, three seconds after the traffic; the rest when every window had passed:",
             table(("what", "may be", "is", ""), left),

@@ -218,6 +218,8 @@ class Inference:
                 else:
                     used.report(report)
                 await exchange.event(events)
+        if not used.reported:  # or what was cut short would look whole
+            raise ModelFailedError("the reply ended before its end")
         await exchange.finish()
 
 

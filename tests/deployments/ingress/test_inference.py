@@ -263,6 +263,19 @@ async def test_a_failure_in_mid_stream_arrives_as_an_event(
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "model_failed"
 
 
+async def test_a_stream_that_stops_before_its_end_does_not_look_whole(
+    client: httpx.AsyncClient, pools: LocalPools
+) -> None:
+    class Stops:
+        async def generate_stream(self, _: Any) -> Any:
+            yield b"data: {}\n\n", 1, None
+
+    pools.services["small"] = Stops()
+    reply = await client.post(CHAT, json=ask(stream=True))
+    last = reply.text.strip().split("\n\n")[-1]
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "model_failed"
+
+
 async def test_our_deadline_ends_a_request(client: httpx.AsyncClient, state: IngressState, pools: LocalPools) -> None:
     class Hangs:
         async def generate(self, _: Any) -> Any:

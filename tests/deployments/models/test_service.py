@@ -1,15 +1,34 @@
 """What a replica does beside its engine."""
 
+import asyncio
 import threading
 from array import array
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
 import pytest
 
 from deployments.models import service as module
-from deployments.models.engines.protocol import Embeddings, EmbedRequest, Engine
+from deployments.models.calls import GenerateCall
+from deployments.models.engines.protocol import Chunk, Embeddings, EmbedRequest, Engine, GenerateRequest
 from deployments.models.service import AT_ONCE, ModelService
+
+CALL = GenerateCall(
+    id="c",
+    model="m",
+    form="chat",
+    prompts=[[{"role": "user", "content": "hi"}]],
+    n=1,
+    max_tokens=8,
+    temperature=None,
+    top_p=None,
+    stop=[],
+    seed=None,
+    logprobs=None,
+    extra={},
+    include_usage=False,
+)
 
 
 class Vectors(Engine):
@@ -37,3 +56,33 @@ async def test_many_vectors_are_written_in_a_thread(
     body = orjson.loads(answer[0])
     assert (len(body["data"][0]["embedding"]), body["data"][1]["embedding"]) == (numbers, [0.5, 0.5])
     assert len(seen) == threads
+
+
+class Slow(Engine):
+    """A token, and then nothing for long."""
+
+    ended = False
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        try:
+            yield Chunk("a ")
+            await asyncio.sleep(60)
+        finally:
+            self.ended = True
+
+
+async def test_a_stream_that_its_client_leaves_ends_the_engines_work_and_raises_nothing() -> None:
+    service = ModelService("simulated", {})
+    service._engine = engine = Slow()
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in service.generate_stream(CALL):
+            begun.set()
+
+    reading = asyncio.create_task(read())
+    await begun.wait()
+    reading.cancel()
+    await reading  # what it answers then costs gRPC memory for good
+    assert engine.ended
+    assert len(asyncio.all_tasks()) == 1

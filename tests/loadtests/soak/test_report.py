@@ -1,13 +1,16 @@
 """What the soak makes of what it saw."""
 
+import time
 from typing import Any
 
+import psutil
 import pytest
 
 from loadtests.bench.wrk import Figures
+from loadtests.soak import samples as module
 from loadtests.soak.leftovers import left_behind
 from loadtests.soak.report import OURS, failures, grows, growth
-from loadtests.soak.samples import Sample, slope_mib_h
+from loadtests.soak.samples import Sample, least_held, memory_mib, slope_mib_h
 from loadtests.soak.traffic import CLIENTS, pause_for
 
 
@@ -23,6 +26,20 @@ def test_a_slope_is_per_hour_and_ignores_the_warm_up() -> None:
     assert (found["warm_mib"], found["last_mib"]) == (101, 103)
     assert found["slope_mib_h"] == pytest.approx(6)
     assert grows(found)
+
+
+def test_what_is_held_for_a_moment_is_not_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_EVERY_S", 0.01)
+    processes = {"me": psutil.Process()}
+    before = memory_mib(processes)["me"]
+    passing = b"x" * 2**26
+    with least_held(processes) as held:
+        while "me" not in held:
+            time.sleep(0.01)
+        assert held["me"] > before + 50
+        del passing
+        time.sleep(0.2)
+    assert held["me"] < before + 10
 
 
 @pytest.mark.parametrize(

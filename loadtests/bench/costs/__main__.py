@@ -1,6 +1,6 @@
 """Measures starts, memory and the live feed: results go to loadtests/results/costs.json and docs/benchmarks.md.
 
-    python -m loadtests.bench.costs                # three minutes; part of `make bench`
+    python -m loadtests.bench.costs                # five minutes; part of `make bench`
     python -m loadtests.bench.costs --quick        # each briefly; keeps nothing
     python -m loadtests.bench.costs --only alone   # the live feed of an ingress alone: `make bench-live`
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one start, one round of a second; keeps nothing")
     parser.add_argument("--starts", type=int, default=2, help="of `sluice up`")
-    parser.add_argument("--rounds", type=int, default=5, help="of each mode of the live feed")
+    parser.add_argument("--rounds", type=int, default=12, help="of each mode of the live feed")
     parser.add_argument("--seconds", type=float, default=2, help="of each round; whole ones")
     parser.add_argument("--only", default="", help=f"parts, with commas: {', '.join(PARTS)}; keeps nothing")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/ as it is")

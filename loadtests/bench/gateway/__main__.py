@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
+import redis
 
 from loadtests.bench.chain import measures
 from loadtests.bench.chain.cases import SLUICE
 from loadtests.bench.gateway import report
 from loadtests.bench.gateway.cases import CASES, LITELLM, application
 from loadtests.bench.gateway.edge import Edge, at_the_edge
-from loadtests.bench.gateway.proxy import Proxy, environment, proxy
+from loadtests.bench.gateway.proxy import Proxy, ProxyError, environment, proxy
 from loadtests.bench.machine import load, machine, redis_version
 from loadtests.bench.report.page import write_section
 from loadtests.bench.report.results import ROOT, keep
@@ -92,6 +93,7 @@ def run(rounds: int, seconds: float) -> dict[str, Any]:
             found = measures.measured(both, CASES, rounds, seconds, say)
             memory = {name: round(both.memory_mib(name), 1) for name in (SLUICE, LITELLM)}
             edge = {name: _edge(both, name, say) for name in (SLUICE, LITELLM)}
+            counters = _counters(redis_url)
     on["load_after"] = load()
     results = {
         "date": time.strftime("%Y-%m-%d"),
@@ -100,6 +102,7 @@ def run(rounds: int, seconds: float) -> dict[str, Any]:
         "options": {"rounds": rounds, "seconds": seconds},
         "started_in_s": {SLUICE: served.started_in_s, LITELLM: beside.started_in_s},
         "memory_mib": memory,
+        "litellm_counters": counters,
         "edge": {name: {**asdict(each), "ratio": each.ratio} for name, each in edge.items()},
         "cases": measures.summaries(found, CASES),
     }
@@ -111,6 +114,16 @@ def _edge(both: Both, name: str, say: measures.Say) -> Edge:
     edge = at_the_edge(both.url(name))
     say(f"at a window's edge {name} admitted {edge.before} before and {edge.after} after it, denied {edge.denied}")
     return edge
+
+
+def _counters(redis_url: str) -> int:
+    """How many keys are LiteLLM's in the Redis that it is to count in, while its last windows last. Without any it has
+    counted in its own memory, which would be another contest."""
+    with redis.Redis.from_url(redis_url) as client:
+        count = sum(SLUICE.encode() not in key for key in client.scan_iter(count=1_000))
+    if not count:
+        raise ProxyError("LiteLLM's proxy has no key in Redis: it does not count there, as it was configured to")
+    return count
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def section(results: dict[str, Any]) -> str:
     parts = [
         f"The last run ({results['date']}): {described(results['machine'])}. {measured['rounds']} rounds for each "
         f"figure; it took {results['took_s']:.0f} s. Ready after: {started}. Memory of the ingress, the router and the "
-        f"model beside that of the proxy: {memory}.",
+        f"model beside that of the proxy: {memory}. Keys in Redis at the end that are LiteLLM's: "
+        f"{results['litellm_counters']}.",
         "### What it must reach beside LiteLLM",
         targets_table([from_json(each) for each in results["targets"]], results["runs"]),
     ]

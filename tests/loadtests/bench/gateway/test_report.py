@@ -27,6 +27,7 @@ def _results(ratio: float, admitted_after: int, wrong: int = 0) -> dict[str, Any
         "options": {"rounds": 5, "seconds": 2.0},
         "started_in_s": {"sluice": 20.0, "litellm": 10.0},
         "memory_mib": {"sluice": 300.0, "litellm": 400.0},
+        "litellm_counters": 12,
         "edge": {"sluice": edge, "litellm": {**edge, "after": 20, "ratio": 1.95}},
         "cases": {name: {"1": measured, "16": measured} for name in ("unary", "streamed")},
     }

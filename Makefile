@@ -156,7 +156,7 @@ profile: $(INSTALLED) ## where the CPU time of a reply goes, replica by replica 
 load: $(INSTALLED) ## a load test: SCENARIO=edge_burst, without it a list; HOST=http://127.0.0.1:8000 or HOST=own
 	@$(BIN)/python -m loadtests.scenarios $(SCENARIO) $(if $(HOST),--host $(HOST)) $(ARGS)
 
-soak: $(INSTALLED) ## half an hour at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
+soak: $(INSTALLED) ## 45 minutes at 70 % of what the machine takes: what grows, what is left (MINUTES=2 tries it)
 	@$(NEEDS_WRK)
 	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES))
 
